@@ -1,0 +1,81 @@
+"""The rules of an account: what may sign up, and how addresses compare."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from roadworthy.wire import Fields, Unprocessable, text_value
+from roadworthy.wire.values import BLANK, INVALID, Refused, is_blank
+
+SHORTEST_PASSWORD = 8
+LONGEST_PASSWORD = 128
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+"""Devise's own check, no stricter: addresses that begin with a dot sign up too."""
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    """A sign-up that is in order; whether the address is taken is not yet known."""
+
+    email: str
+    password: str
+    phone_number: str | None
+
+
+def stored_address(email: str) -> str:
+    """The form in which addresses are kept and compared: no case, no outer spaces."""
+    return email.strip().lower()
+
+
+def judge_sign_up(given: Mapping[str, Any]) -> tuple[NewAccount, dict[str, list[str]]]:
+    """The account asked for and what is wrong with it, field by field in the documented order."""
+    fields = Fields(given, every=True)
+    email = _judge_email(given.get("email"), fields)
+    password = _judge_password(given, fields)
+    fields.text("phone_number")
+    return NewAccount(email, password, fields.taken.get("phone_number")), fields.errors
+
+
+def refuse(errors: dict[str, list[str]]) -> None:
+    """Raise the 422 that lists `errors`, if there are any."""
+    if errors:
+        order = ("email", "password", "password_confirmation", "phone_number")
+        raise Unprocessable({name: errors[name] for name in order if name in errors})
+
+
+def _judge_email(value: object, fields: Fields) -> str:
+    try:
+        email = stored_address(_given_text(value))
+    except Refused as refused:
+        fields.refuse("email", str(refused))
+        return ""
+    if not email:
+        fields.refuse("email", BLANK)
+    elif not _ADDRESS.fullmatch(email):
+        fields.refuse("email", INVALID)
+    return email
+
+
+def _judge_password(given: Mapping[str, Any], fields: Fields) -> str:
+    try:
+        password = _given_text(given.get("password"), most=LONGEST_PASSWORD)
+    except Refused as refused:
+        fields.refuse("password", str(refused))
+        return ""
+    if is_blank(password):
+        fields.refuse("password", BLANK)
+    elif len(password) < SHORTEST_PASSWORD:
+        fields.refuse("password", f"is too short (minimum is {SHORTEST_PASSWORD} characters)")
+    confirmation = given.get("password_confirmation")
+    if confirmation is not None and confirmation != password:
+        fields.refuse("password_confirmation", "doesn't match Password")
+    return password
+
+
+def _given_text(value: object, most: int = 255) -> str:
+    """Text, empty when nothing or no text was given. Raises `Refused`."""
+    if isinstance(value, list | dict | bytes):
+        return ""
+    return text_value(value, most) or ""

@@ -1,0 +1,181 @@
+"""`/api/v1/users`: sign up, in and out."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from roadworthy.accounts.account import NewAccount, judge_sign_up, refuse, stored_address
+from roadworthy.accounts.passwords import Passwords
+from roadworthy.accounts.queries import (
+    create_user,
+    find_user_by_email,
+    is_email_taken,
+    revoke_token,
+)
+from roadworthy.accounts.schemas import Account
+from roadworthy.accounts.tokens import (
+    NOT_SIGNED_IN,
+    TokenExpired,
+    Tokens,
+    bearer_token,
+)
+from roadworthy.database import Database, IntegrityError
+from roadworthy.wire import (
+    Operation,
+    Parameter,
+    Request,
+    Response,
+    Route,
+    Unauthorized,
+    instant_text,
+    json_response,
+    nested,
+)
+from roadworthy.wire.values import TAKEN
+
+WRONG = "Invalid Email or password."
+
+_EMAIL = Parameter("email", "E-mail address", required=True)
+_PASSWORD = Parameter(
+    "password",
+    "Password",
+    {"type": "string", "format": "password", "minLength": 8, "maxLength": 128},
+    required=True,
+)
+
+
+class AccountRoutes:
+    """Sign up, in and out; `clock` gives the current time, in UTC."""
+
+    def __init__(
+        self,
+        database: Database,
+        tokens: Tokens,
+        passwords: Passwords,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._tokens = tokens
+        self._passwords = passwords
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("POST", "/api/v1/users", self.sign_up, _SIGN_UP)
+        yield Route("POST", "/api/v1/users/sign_in", self.sign_in, _SIGN_IN)
+        yield Route("DELETE", "/api/v1/users/sign_out", self.sign_out, _SIGN_OUT)
+
+    async def sign_up(self, request: Request) -> Response:
+        """Create an account and sign in to it."""
+        account, errors = judge_sign_up(await nested(request, "user") or {})
+        await self._refuse_what_is_wrong(account, errors)
+        digest = await self._passwords.digest(account.password)
+        now = _to_the_millisecond(self._clock())
+        try:
+            user_id = await self._database.write(create_user, account, digest, now)
+        except IntegrityError:
+            refuse({"email": [TAKEN]})
+            raise
+        created = Account(
+            user_id, account.email, account.phone_number, instant_text(now), instant_text(now)
+        )
+        return self._signed_in(request, created)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Give a token for an address and its password."""
+        given = await nested(request, "user")
+        if given is None:
+            raise Unauthorized(NOT_SIGNED_IN)
+        email, password = _credentials(given)
+        user = await self._database.read(find_user_by_email, stored_address(email))
+        digest = user._mapping["password_digest"] if user else None
+        if not await self._passwords.verify(password, digest) or user is None:
+            raise Unauthorized(WRONG)
+        return self._signed_in(request, _account(user._mapping))
+
+    async def sign_out(self, request: Request) -> Response:
+        """Revoke the token that the request carries, on every server process at once."""
+        token = bearer_token(request)
+        if token is not None:
+            try:
+                claims = self._tokens.verify(token, self._clock())
+            except TokenExpired:
+                return Response(204)
+            await self._database.write(revoke_token, claims.jti, claims.expires_at)
+        return Response(204)
+
+    async def _refuse_what_is_wrong(
+        self, account: NewAccount, errors: dict[str, list[str]]
+    ) -> None:
+        taken = "email" not in errors and await self._database.read(is_email_taken, account.email)
+        if taken:
+            errors["email"] = [TAKEN]
+        refuse(errors)
+
+    def _signed_in(self, request: Request, account: Account) -> Response:
+        token = self._tokens.issue(account.id, request.header(b"jwt-aud"), self._clock())
+        return json_response(201, account, {"authorization": f"Bearer {token}"})
+
+
+def _credentials(given: Mapping[str, Any]) -> tuple[str, str]:
+    """What was sent where text should be; nonsense signs nobody in."""
+    email, password = given.get("email"), given.get("password")
+    is_text = isinstance(email, str) and isinstance(password, str)
+    if not is_text or "\0" in email or not _is_utf8(email + password):
+        raise Unauthorized(WRONG)
+    return email, password
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _account(user: Mapping[str, Any]) -> Account:
+    return Account(
+        user["id"],
+        user["email"],
+        user["phone_number"],
+        instant_text(user["created_at"]),
+        instant_text(user["updated_at"]),
+    )
+
+
+def _to_the_millisecond(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+_SIGN_UP = Operation(
+    "Sign up",
+    tag="Users",
+    answers={201: "Signed up and in", 422: "Values refused"},
+    schema=Account,
+    key="user",
+    parameters=(
+        _EMAIL,
+        _PASSWORD,
+        Parameter("password_confirmation", "The password again"),
+        Parameter("phone_number", "Phone number"),
+    ),
+    example={"email": ".+driver@example.com", "password": "correct horse battery"},
+    optional_body=True,
+    gives_token=True,
+)
+_SIGN_IN = Operation(
+    "Sign in",
+    tag="Users",
+    answers={201: "Signed in", 401: "Wrong address or password"},
+    schema=Account,
+    key="user",
+    parameters=(_EMAIL, _PASSWORD),
+    example={"email": ".+driver@example.com", "password": "correct horse battery"},
+    optional_body=True,
+    gives_token=True,
+)
+_SIGN_OUT = Operation(
+    "Sign out: revoke this token",
+    tag="Users",
+    answers={204: "Revoked, or there was nothing to revoke", 401: "The token does not verify"},
+)

@@ -1,0 +1,175 @@
+"""Bearer tokens, as devise-jwt issues and judges them."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import jwt
+
+from roadworthy.wire import Request, Unauthorized
+
+LIFETIME = timedelta(days=30)
+SCOPE = "user"
+
+NOT_SIGNED_IN = "You need to sign in or sign up before continuing."
+
+_LARGEST_ID = 2**63 - 1
+_SEGMENTS = 3
+
+
+class TokenRefused(Unauthorized):
+    """401 with the reason a token opens nothing."""
+
+
+class TokenExpired(TokenRefused):
+    """401: a token that once was good."""
+
+    def __init__(self) -> None:
+        super().__init__("Signature has expired")
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a verified token says. `user_id` is `None` when its subject can be nobody's."""
+
+    user_id: int | None
+    scope: str | None
+    audience: str | None
+    jti: str
+    expires_at: datetime | None
+
+
+class Tokens:
+    """Issues tokens with the first of `secrets` and verifies them with any."""
+
+    def __init__(self, secrets: tuple[str, ...]):
+        self._secrets = secrets
+        # A client sends one token for 30 days; its signature is checked once a while.
+        self._verified = lru_cache(maxsize=8192)(self._verified_payload)
+
+    def issue(self, user_id: int, audience: str | None, now: datetime) -> str:
+        """A token for 30 days from `now`; `audience` is the JWT-AUD header of the request."""
+        issued = int(now.timestamp())
+        payload = {
+            "sub": str(user_id),
+            "scp": SCOPE,
+            "aud": audience,
+            "iat": issued,
+            "exp": issued + int(LIFETIME.total_seconds()),
+            "jti": str(uuid.uuid4()),
+        }
+        return jwt.encode(payload, self._secrets[0], algorithm="HS256", headers={"typ": None})
+
+    def verify(self, token: str, now: datetime) -> Claims:
+        """The claims of a token that we signed and that holds `now`. Raises `TokenRefused`."""
+        payload = self._verified(token)
+        seconds = now.timestamp()
+        if payload.get("exp") is not None and _seconds(payload["exp"]) <= seconds:
+            raise TokenExpired
+        jti = payload.get("jti")
+        if not isinstance(jti, str) or not jti.strip():
+            raise TokenRefused("Missing jti")
+        if payload.get("nbf") is not None and _seconds(payload["nbf"]) > seconds:
+            raise TokenRefused("Signature nbf has not been reached")
+        return Claims(
+            _user_id(payload.get("sub")),
+            payload.get("scp"),
+            payload.get("aud"),
+            jti,
+            _moment(payload.get("exp")),
+        )
+
+    def _verified_payload(self, token: str) -> dict[str, Any]:
+        if token.count(".") != _SEGMENTS - 1:
+            raise TokenRefused("Not enough or too many segments")
+        for secret in self._secrets:
+            try:
+                return _decode(token, secret)
+            except jwt.InvalidSignatureError:
+                continue
+            except jwt.InvalidAlgorithmError:
+                raise TokenRefused(_algorithm_reason(token)) from None
+            except (jwt.InvalidTokenError, ValueError, RecursionError):
+                raise TokenRefused("Invalid segment encoding") from None
+        raise TokenRefused("Signature verification failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who carries a driver's token, by its own word."""
+
+    user_id: int
+    jti: str
+
+
+def bearer(request: Request, tokens: Tokens, now: datetime) -> Bearer:
+    """Who carries the request's token, which is a driver's and for this audience.
+
+    Raises `TokenRefused`. Whether the user is still there, and the token not revoked, is for
+    the caller to look up.
+    """
+    claims = tokens.verify(required_token(request), now)
+    if claims.scope != SCOPE:
+        raise TokenRefused("wrong scope")
+    if claims.audience != request.header(b"jwt-aud"):
+        raise TokenRefused("wrong aud")
+    if claims.user_id is None:
+        raise TokenRefused("nil user")
+    return Bearer(claims.user_id, claims.jti)
+
+
+def required_token(request: Request) -> str:
+    """The request's bearer token. Raises `TokenRefused`."""
+    token = bearer_token(request)
+    if token is None:
+        raise TokenRefused(NOT_SIGNED_IN)
+    return token
+
+
+def bearer_token(request: Request) -> str | None:
+    """What stands behind `Bearer`, in any case, if anything does."""
+    words = (request.header(b"authorization") or "").split()
+    if len(words) > 1 and words[0].lower() == "bearer":
+        return words[1]
+    return None
+
+
+def _decode(token: str, secret: str) -> dict[str, Any]:
+    """The payload, its signature verified; when it holds is judged by the caller."""
+    checks = ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+    return jwt.decode(
+        token,
+        secret.encode(),
+        algorithms=["HS256"],
+        options={f"verify_{check}": False for check in checks},  # type: ignore[arg-type]
+    )
+
+
+def _algorithm_reason(token: str) -> str:
+    if jwt.get_unverified_header(token).get("alg") is None:
+        return "Token is missing alg header"
+    return "Expected a different algorithm"
+
+
+def _seconds(value: object) -> float:
+    """A time claim as a number; the original reads text and nonsense the same forgiving way."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return 0
+
+
+def _moment(exp: object) -> datetime | None:
+    try:
+        return None if exp is None else datetime.fromtimestamp(_seconds(exp), UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _user_id(subject: object) -> int | None:
+    text = str(subject)
+    if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST_ID)):
+        return int(text) if int(text) <= _LARGEST_ID else None
+    return None

@@ -1,0 +1,119 @@
+"""The `roadworthy` command. Errors are one line that says what to do."""
+
+import sys
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from roadworthy import __version__
+from roadworthy.settings import SettingsError, load_settings, show_settings
+
+COMMAND_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+_host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+_port = click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 picks a free one.",
+)
+
+
+@click.group(context_settings=COMMAND_SETTINGS)
+@click.version_option(__version__, message="roadworthy %(version)s")
+def cli() -> None:
+    """Drivers register, hand in their documents and are cleared to drive."""
+
+
+@cli.command()
+@_host
+@_port
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Server processes to run.",
+)
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve the API until stopped; an embedded database is migrated first."""
+    from roadworthy import server  # noqa: PLC0415 -- other commands start without it
+
+    server.prepare(load_settings())
+    server.serve(host, port, workers, lambda url: click.echo(f"Roadworthy is ready at {url}"))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the schema of this release."""
+    from roadworthy import migrations  # noqa: PLC0415
+
+    settings = load_settings()
+    if settings.embedded:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    serving, owner = (
+        urlsplit(url).username for url in (settings.database_url, settings.migration_database_url)
+    )
+    before, after = migrations.migrate(
+        settings.migration_database_url, grant_to=serving if serving != owner else None
+    )
+    click.echo(
+        f"The database is at version {after}, as it was."
+        if before == after
+        else f"The database went from {before or 'empty'} to version {after}."
+    )
+
+
+@cli.command()
+def config() -> None:
+    """Show every setting, its value and where it comes from; secrets are masked."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Setting", "Value", "Comes from", "Meaning"):
+        table.add_column(heading, overflow="fold")
+    for shown in show_settings():
+        table.add_row(shown.name, shown.value, shown.source, shown.meaning)
+    Console().print(table)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the API document (OpenAPI 3.1)."""
+    import msgspec  # noqa: PLC0415
+
+    from roadworthy.app import describe  # noqa: PLC0415
+
+    click.echo(msgspec.json.format(msgspec.json.encode(describe(load_settings()))))
+
+
+@cli.command()
+@_host
+@_port
+def demo(host: str, port: int) -> None:
+    """Serve a throwaway folder, register a driver there, and show how."""
+    from roadworthy import demo as show  # noqa: PLC0415
+
+    show.run(host, port, click.echo)
+
+
+def main() -> None:
+    """Entry point: as click runs it, with our own errors as one line."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except _known_errors() as error:
+        click.echo(f"roadworthy: {' '.join(str(error).split())}", err=True)
+        sys.exit(1)
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    """Those of modules that are loaded: what is not loaded has raised nothing."""
+    names = (("roadworthy.server", "CannotServe"), ("roadworthy.migrations", "MigrationError"))
+    loaded = [getattr(sys.modules[module], name) for module, name in names if module in sys.modules]
+    return (SettingsError, OSError, *loaded)

@@ -1,0 +1,24 @@
+"""How query functions run: `read` point look-ups, `report` what may scan, `write` what must last.
+
+A query function is synchronous and takes a `Connection` first; `Database` decides where it runs.
+"""
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from roadworthy.database.core import Busy, Database, Unavailable
+from roadworthy.database.opening import open_database
+from roadworthy.database.types import Identity, Instant, json_rows, metadata
+
+__all__ = [
+    "Busy",
+    "Connection",
+    "Database",
+    "Identity",
+    "Instant",
+    "IntegrityError",
+    "Unavailable",
+    "json_rows",
+    "metadata",
+    "open_database",
+]

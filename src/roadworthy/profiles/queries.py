@@ -1,0 +1,144 @@
+"""SQL of profiles."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Row,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
+
+from roadworthy.accounts import revoked_tokens, users
+from roadworthy.database import Connection, json_rows
+from roadworthy.documents import attached_files
+from roadworthy.profiles.profile import FIELDS
+from roadworthy.profiles.tables import (
+    activities,
+    experiences,
+    interviews,
+    licenses,
+    profile_versions,
+    profiles,
+    reviews,
+)
+
+AnyRow = Row[tuple[Any, ...]]
+
+
+def _entries(table: Table) -> Any:
+    columns = {column.name: column for column in table.c if column is not table.c.profile_id}
+    return json_rows(table, table.c.profile_id == profiles.c.id, columns).label(table.name)
+
+
+_DRIVER = (
+    select(
+        users.c.id,
+        users.c.email,
+        users.c.phone_number,
+        profiles.c.id.label("profile_id"),
+        profiles.c.version,
+        exists()
+        .where(revoked_tokens.c.jti == bindparam("jti"))
+        .select_from(revoked_tokens)
+        .label("revoked"),
+    )
+    .select_from(users.outerjoin(profiles))
+    .where(users.c.id == bindparam("user_id"))
+)
+
+_PROFILE = (
+    select(
+        profiles,
+        users.c.email,
+        users.c.phone_number,
+        *(_entries(table) for table in (activities, experiences, interviews, licenses, reviews)),
+        attached_files(profiles.c.id).label("files"),
+    )
+    .select_from(profiles.join(users))
+    .where(profiles.c.id == bindparam("profile_id"))
+)
+
+_CREATE = insert(profiles).returning(profiles.c.id)
+
+
+def find_driver(connection: Connection, user_id: int, jti: str) -> AnyRow | None:
+    """Whose token this is: the user, whether the token is revoked, their profile's version."""
+    return connection.execute(_DRIVER, {"user_id": user_id, "jti": jti}).first()
+
+
+def find_profile(connection: Connection, profile_id: int) -> AnyRow | None:
+    """The profile with all it shows, its collections as JSON lists."""
+    return connection.execute(_PROFILE, {"profile_id": profile_id}).first()
+
+
+def create_profile(
+    connection: Connection, user_id: int, values: Mapping[str, Any], now: datetime
+) -> int:
+    """The new profile's id, at version 1. Raises `IntegrityError` when the user has one."""
+    row = {
+        "bio": None,
+        "english_level": None,
+        **values,
+        "user_id": user_id,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return int(connection.execute(_CREATE, row).scalar_one())
+
+
+def change_profile(
+    connection: Connection, profile_id: int, values: Mapping[str, Any], now: datetime
+) -> AnyRow | None:
+    """The profile with `values` in place, its earlier ones kept; `None` when it is gone.
+
+    Values that change nothing make no new version.
+    """
+    current = connection.execute(
+        select(profiles).where(profiles.c.id == profile_id).with_for_update()
+    ).first()
+    if current is None:
+        return None
+    present = current._mapping
+    if any(present[name] != value for name, value in values.items()):
+        _keep(connection, profile_id, now)
+        connection.execute(
+            update(profiles)
+            .where(profiles.c.id == profile_id)
+            .values(**values, version=present["version"] + 1, updated_at=now)
+        )
+    return find_profile(connection, profile_id)
+
+
+def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bool:
+    """Whether there was a profile to delete; its values are kept as its last version."""
+    _keep(connection, profile_id, now)
+    deleted = connection.execute(delete(profiles).where(profiles.c.id == profile_id))
+    return deleted.rowcount == 1
+
+
+def _keep(connection: Connection, profile_id: int, now: datetime) -> None:
+    """Copy the values of today to the earlier ones, where clearance will look for past days."""
+    kept = ("user_id", "version", *FIELDS)
+    connection.execute(
+        insert(profile_versions).from_select(
+            ["profile_id", *kept, "recorded_at", "superseded_at"],
+            select(
+                profiles.c.id,
+                *(profiles.c[name] for name in kept),
+                profiles.c.updated_at,
+                _instant(now),
+            ).where(profiles.c.id == profile_id),
+        )
+    )
+
+
+def _instant(now: datetime) -> Any:
+    return bindparam("superseded_at", now, type_=profile_versions.c.superseded_at.type)

@@ -1,0 +1,180 @@
+"""`/api/v1/users/profile`: the signed-in driver's own profile."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from roadworthy.accounts import TokenRefused, Tokens, bearer
+from roadworthy.database import Database, IntegrityError
+from roadworthy.profiles.profile import ENGLISH_LEVELS, FIELDS, LONGEST_BIO, judge_profile
+from roadworthy.profiles.queries import (
+    AnyRow,
+    change_profile,
+    create_profile,
+    delete_profile,
+    find_driver,
+    find_profile,
+)
+from roadworthy.profiles.representation import Rendering, Renderings, render, render_new
+from roadworthy.profiles.schemas import ProfileBody
+from roadworthy.wire import (
+    BadRequest,
+    NotFound,
+    Operation,
+    Parameter,
+    Parameters,
+    Request,
+    Response,
+    Route,
+    Unprocessable,
+    nested,
+)
+from roadworthy.wire.values import TAKEN
+
+PATH = "/api/v1/users/profile"
+
+
+class ProfileRoutes:
+    """Create, show, change and delete a driver's profile; `clock` gives the time, in UTC."""
+
+    def __init__(self, database: Database, tokens: Tokens, clock: Callable[[], datetime]):
+        self._database = database
+        self._tokens = tokens
+        self._clock = clock
+        self._renderings = Renderings()
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", PATH, self.show, _SHOW)
+        yield Route("POST", PATH, self.create, _CREATE)
+        yield Route("PATCH", PATH, self.change, _CHANGE)
+        yield Route("PUT", PATH, self.change, _CHANGE)
+        yield Route("DELETE", PATH, self.delete, _DELETE)
+
+    async def create(self, request: Request) -> Response:
+        """Complete a driver's registration."""
+        driver = await self._driver(request)
+        fields = judge_profile(await _given(request), every=True)
+        if driver.profile_id is not None:
+            fields.refuse("user", TAKEN)
+        if fields.errors:
+            raise Unprocessable(fields.errors)
+        try:
+            profile_id = await self._database.write(
+                create_profile, driver.id, fields.taken, self._clock()
+            )
+        except IntegrityError:
+            raise Unprocessable({"user": [TAKEN]}) from None
+        return self._shown(profile_id, render_new(profile_id, driver._mapping, fields.taken))
+
+    async def show(self, request: Request) -> Response:
+        """The driver's profile."""
+        driver = await self._driver_with_profile(request)
+        known = self._renderings.find(driver.profile_id, driver.version)
+        if known is not None:
+            return Response(200, known.body, etag=known.etag)
+        profile = await self._database.read(find_profile, driver.profile_id)
+        if profile is None:
+            raise NotFound
+        return self._shown(driver.profile_id, render(profile._mapping))
+
+    async def change(self, request: Request) -> Response:
+        """Change the fields that are given."""
+        driver = await self._driver_with_profile(request)
+        fields = judge_profile(await _given(request), every=False)
+        if fields.errors:
+            raise Unprocessable(fields.errors)
+        changed = await self._database.write(
+            change_profile, driver.profile_id, fields.taken, self._clock()
+        )
+        if changed is None:
+            raise NotFound
+        return self._shown(driver.profile_id, render(changed._mapping))
+
+    async def delete(self, request: Request) -> Response:
+        """Delete the profile; what it said is kept for the days it held."""
+        driver = await self._driver_with_profile(request)
+        if not await self._database.write(delete_profile, driver.profile_id, self._clock()):
+            raise NotFound
+        return Response(204)
+
+    async def _driver(self, request: Request) -> AnyRow:
+        """Who asks: one look-up answers for the user, the token and the profile's version."""
+        who = bearer(request, self._tokens, self._clock())
+        driver = await self._database.read(find_driver, who.user_id, who.jti)
+        if driver is None:
+            raise TokenRefused("nil user")
+        if driver.revoked:
+            raise TokenRefused("revoked token")
+        return driver
+
+    async def _driver_with_profile(self, request: Request) -> AnyRow:
+        driver = await self._driver(request)
+        if driver.profile_id is None:
+            raise NotFound
+        return driver
+
+    def _shown(self, profile_id: int, rendering: Rendering) -> Response:
+        self._renderings.keep(profile_id, rendering)
+        return Response(200, rendering.body, etag=rendering.etag)
+
+
+async def _given(request: Request) -> Parameters:
+    given = await nested(request, "profile", FIELDS)
+    if not given:
+        raise BadRequest("profile is missing or empty")
+    return given
+
+
+_TEXT = {"type": "string", "maxLength": 255}
+_DATE = {"type": "string", "examples": ["2000-03-20", "20/03/2000"]}
+_PARAMETERS = (
+    Parameter("first_name", "Profile first name", _TEXT, required=True),
+    Parameter("last_name", "Profile last name", _TEXT, required=True),
+    Parameter("postcode", "Profile postcode", _TEXT, required=True),
+    Parameter("birth_date", "Profile birth date", _DATE, required=True),
+    Parameter("start_date", "Profile start date", _DATE, required=True),
+    Parameter("contact_phone_number", "Profile contact phone number", _TEXT, required=True),
+    Parameter("bio", "Profile bio", {"type": ["string", "null"], "maxLength": LONGEST_BIO}),
+    Parameter("english_level", "Profile English level", {"enum": [None, *ENGLISH_LEVELS]}),
+)
+_EXAMPLE = {
+    "first_name": "Virgie",
+    "last_name": "Luettgen",
+    "postcode": "123",
+    "start_date": "2020-03-20T10:02:34.340Z",
+    "birth_date": "2000-03-20T10:02:34.340Z",
+    "contact_phone_number": "07856 207372",
+}
+_SHOW = Operation(
+    "Show profile",
+    tag="Users > Profile",
+    answers={200: "The profile", 404: "No profile yet"},
+    schema=ProfileBody,
+    signed_in=True,
+    conditional=True,
+)
+_CREATE = Operation(
+    "Complete driver registration",
+    tag="Users > Profile",
+    answers={200: "The profile", 422: "Values refused"},
+    schema=ProfileBody,
+    key="profile",
+    parameters=_PARAMETERS,
+    example=_EXAMPLE,
+    signed_in=True,
+)
+_CHANGE = Operation(
+    "Change the given fields of the profile",
+    tag="Users > Profile",
+    answers={200: "The profile", 404: "No profile yet", 422: "Values refused"},
+    schema=ProfileBody,
+    key="profile",
+    parameters=_PARAMETERS,
+    example={"postcode": "AB1 2CD"},
+    signed_in=True,
+)
+_DELETE = Operation(
+    "Delete the profile",
+    tag="Users > Profile",
+    answers={204: "Deleted", 404: "No profile yet"},
+    signed_in=True,
+)

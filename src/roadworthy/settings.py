@@ -1,0 +1,206 @@
+"""Every setting, read from the environment in this one place."""
+
+import difflib
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "ROADWORTHY_"
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or has a value that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the service was told. Build it with `load_settings`."""
+
+    data_dir: Path
+    database_url: str
+    migration_database_url: str
+    secret_key: tuple[str, ...]
+    """The first signs tokens, all verify them; empty: the data folder's generated one."""
+    public_url: str
+    cors_origins: frozenset[str]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the SQLite file of the data folder."""
+        return self.database_url.startswith("sqlite:")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One line of `roadworthy config`."""
+
+    name: str
+    value: str
+    source: str
+    meaning: str
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that `environment` asks for. Raises `SettingsError`."""
+    _refuse_unknown(environment)
+    values = {option.field: option.read(environment) for option in _OPTIONS}
+    values["database_url"] = (
+        values["database_url"] or f"sqlite:///{values['data_dir']}/roadworthy.db"
+    )
+    values["migration_database_url"] = values["migration_database_url"] or values["database_url"]
+    return Settings(**values)
+
+
+def show_settings(environment: Mapping[str, str] = os.environ) -> list[Shown]:
+    """Every setting with its value and where that comes from, secrets masked."""
+    settings = load_settings(environment)
+    return [
+        Shown(
+            option.name,
+            option.mask(option.show(getattr(settings, option.field))),
+            "environment" if environment.get(option.name) else option.default_source,
+            option.meaning,
+        )
+        for option in _OPTIONS
+    ]
+
+
+def signing_secrets(settings: Settings) -> tuple[str, ...]:
+    """The secrets for tokens: the configured ones, else the data folder's, made when missing.
+
+    Raises `OSError` when the data folder cannot be used.
+    """
+    return settings.secret_key or (_kept_secret(settings.data_dir / "secret"),)
+
+
+def _kept_secret(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        kept = path.read_text("ascii").strip()
+        if not kept:
+            raise SettingsError(
+                f"{path} is empty: put the secret back, or delete the file"
+            ) from None
+        return kept
+    made = secrets.token_hex(32)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(made + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    return made
+
+
+@dataclass(frozen=True)
+class _Option:
+    field: str
+    default: str
+    parse: Callable[[str], Any]
+    meaning: str
+    show: Callable[[Any], str] = str
+    mask: Callable[[str], str] = str
+    default_source: str = "default"
+
+    @property
+    def name(self) -> str:
+        return PREFIX + self.field.upper()
+
+    def read(self, environment: Mapping[str, str]) -> Any:
+        try:
+            return self.parse(environment.get(self.name) or self.default)
+        except ValueError as error:
+            raise SettingsError(f"{self.name}: {error}") from None
+
+
+def _database_url(text: str) -> str:
+    if not text:
+        return text
+    scheme = urlsplit(text).scheme
+    if scheme in {"postgresql", "postgres"}:
+        return "postgresql" + text.removeprefix(scheme)
+    if scheme == "sqlite" and text.startswith("sqlite:///"):
+        return text
+    raise ValueError("must be postgresql://user:password@host/name or sqlite:///path/to/file.db")
+
+
+def _url(text: str) -> str:
+    if text and urlsplit(text).scheme not in {"http", "https"}:
+        raise ValueError("must begin with http:// or https://")
+    return text.rstrip("/")
+
+
+def _origins(text: str) -> frozenset[str]:
+    origins = frozenset(part.strip() for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+            raise ValueError(f"{origin!r} is not an origin such as https://app.example.com")
+    return origins
+
+
+def _secret_keys(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _mask_all(text: str) -> str:
+    return "********" if text else ""
+
+
+def _mask_password(url: str) -> str:
+    password = urlsplit(url).password if url else None
+    return url.replace(f":{password}@", ":********@", 1) if password else url
+
+
+_OPTIONS = (
+    _Option(
+        "data_dir",
+        "./var",
+        lambda text: Path(text).absolute(),
+        "the folder that holds the embedded database and the generated secret",
+    ),
+    _Option(
+        "database_url",
+        "",
+        _database_url,
+        "postgresql://… to serve from PostgreSQL",
+        mask=_mask_password,
+        default_source="default: SQLite in the data folder",
+    ),
+    _Option(
+        "migration_database_url",
+        "",
+        _database_url,
+        "the owner that `roadworthy migrate` connects as",
+        mask=_mask_password,
+        default_source="default: the database URL",
+    ),
+    _Option(
+        "secret_key",
+        "",
+        _secret_keys,
+        "signs tokens; comma-separated: the first signs, all verify",
+        show=",".join,
+        mask=_mask_all,
+        default_source="default: generated in the data folder",
+    ),
+    _Option("public_url", "", _url, "where people reach the service, for the API document"),
+    _Option(
+        "cors_origins",
+        "",
+        _origins,
+        "comma-separated origins whose pages may call the API",
+        show=lambda origins: ",".join(sorted(origins)),
+    ),
+)
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = [option.name for option in _OPTIONS]
+    for name in environment:
+        if name.startswith(PREFIX) and name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            raise SettingsError(f"{name} is no setting of ours; did you mean {nearest}?")

@@ -1,0 +1,99 @@
+"""What we answer when we do not do what was asked, in the shapes that clients know."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+
+import msgspec
+
+Headers = Mapping[str, str]
+
+REASONS = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""The phrases of RFC 9110 where Python still has older ones."""
+
+
+class Refusal(Exception):
+    """Ends a request with `status` and a JSON body; `headers` come on top of the usual ones."""
+
+    def __init__(self, status: int, body: Mapping[str, object], headers: Headers | None = None):
+        super().__init__(status)
+        self.status = status
+        self.body = msgspec.json.encode(body)
+        self.headers = dict(headers or {})
+
+
+class _Plain(Refusal):
+    """`{"status":…,"error":…}`, with `detail` after them when there is something to add."""
+
+    status: int
+
+    def __init__(self, detail: str | None = None, headers: Headers | None = None):
+        phrase = REASONS.get(self.status) or HTTPStatus(self.status).phrase
+        body: dict[str, object] = {"status": self.status, "error": phrase}
+        if detail:
+            body["detail"] = detail
+        super().__init__(self.status, body, headers)
+
+
+class BadRequest(_Plain):
+    """400: the request cannot be understood."""
+
+    status = 400
+
+
+class NotFound(_Plain):
+    """404: no such route or record."""
+
+    status = 404
+
+
+class MethodNotAllowed(_Plain):
+    """405: the route exists, the method does not."""
+
+    status = 405
+
+    def __init__(self, allowed: Iterable[str]):
+        super().__init__(headers={"allow": ", ".join(allowed)})
+
+
+class RequestTimeout(_Plain):
+    """408: the body did not arrive in time."""
+
+    status = 408
+
+
+class TooLarge(_Plain):
+    """413: the body is over `limit` bytes."""
+
+    status = 413
+
+    def __init__(self, limit: int):
+        super().__init__(f"a body may have {limit} bytes")
+
+
+class ServerError(_Plain):
+    """500: a fault of ours."""
+
+    status = 500
+
+
+class ServiceUnavailable(_Plain):
+    """503: busy, or a part we need is away; try again in `retry_after` seconds."""
+
+    status = 503
+
+    def __init__(self, retry_after: int = 1):
+        super().__init__(headers={"retry-after": str(retry_after)})
+
+
+class Unauthorized(Refusal):
+    """401: who asks is not known; `reason` is one of the documented ones."""
+
+    def __init__(self, reason: str):
+        super().__init__(401, {"error": reason}, {"www-authenticate": "Bearer"})
+
+
+class Unprocessable(Refusal):
+    """422: values refused, every refused field with its messages."""
+
+    def __init__(self, errors: Mapping[str, list[str]]):
+        super().__init__(422, {"errors": errors})

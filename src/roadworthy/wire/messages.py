@@ -1,0 +1,112 @@
+"""A request as handlers see it and a response as they give it."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from roadworthy.wire.errors import RequestTimeout, TooLarge
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MOST_BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 30
+
+_NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was whole: nobody waits for an answer."""
+
+
+class Request:
+    """One request. Header names are lower-case bytes, as ASGI gives them."""
+
+    __slots__ = ("_receive", "headers", "id", "method", "path", "query")
+
+    def __init__(self, scope: Scope, receive: Receive):
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.id = request_id(self.headers.get(b"x-request-id"))
+        self._receive = receive
+
+    def header(self, name: bytes) -> str | None:
+        """The value of the header `name`, the last one if it was sent more than once."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body. Raises a 413 or 408 `Refusal`, or `ClientGone`."""
+        declared = self.headers.get(b"content-length")
+        if declared is not None and int(declared) > MOST_BODY_BYTES:
+            raise TooLarge(MOST_BODY_BYTES)
+        return await self._read()
+
+    async def _read(self) -> bytes:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._gather()
+        except TimeoutError:
+            raise RequestTimeout from None
+
+    async def _gather(self) -> bytes:
+        body = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body += message.get("body", b"")
+            if len(body) > MOST_BODY_BYTES:
+                raise TooLarge(MOST_BODY_BYTES)
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def request_id(sent: bytes | None) -> str:
+    """The client's own id where it sent one that can be used, else a new one."""
+    if sent:
+        kept = _NOT_IN_REQUEST_ID.sub("", sent.decode("latin-1"))[:255]
+        if kept:
+            return kept
+    return str(uuid.uuid4())
+
+
+class Response:
+    """What a handler answers. `etag` is computed from `body` when it is not given."""
+
+    __slots__ = ("body", "content_type", "etag", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        *,
+        etag: str | None = None,
+        content_type: str = "application/json; charset=utf-8",
+        headers: dict[str, str] | None = None,
+    ):
+        self.status = status
+        self.body = body
+        self.etag = etag
+        self.content_type = content_type
+        self.headers = headers
+
+
+def json_response(status: int, value: object, headers: dict[str, str] | None = None) -> Response:
+    """`value` as compact JSON."""
+    return Response(status, msgspec.json.encode(value), headers=headers)
+
+
+def instant_text(moment: datetime) -> str:
+    """UTC to the millisecond: `2026-11-23T16:23:29.767Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
+        f"{moment.microsecond // 1000:03d}Z"
+    )

@@ -1,0 +1,50 @@
+"""A route: where a request goes, and what the API document says of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from roadworthy.wire.messages import Request, Response
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A field of a request body, as the API document describes it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the API document says of a route."""
+
+    summary: str
+    tag: str
+    answers: Mapping[int, str]
+    """Status to what it means; see `openapi.py` for the shapes that go with them."""
+    schema: type | None = None
+    """The type of a successful body."""
+    key: str | None = None
+    """The object that the parameters stand in: `profile`, `user`."""
+    parameters: tuple[Parameter, ...] = ()
+    signed_in: bool = False
+    optional_body: bool = False
+    example: Mapping[str, Any] | None = None
+    gives_token: bool = False
+    conditional: bool = False
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """`method` and `path` to the handler that answers."""
+
+    method: str
+    path: str
+    handler: Handler
+    operation: Operation | None = None
