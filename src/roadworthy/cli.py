@@ -85,7 +85,7 @@ def openapi() -> None:
 
     from roadworthy.app import describe  # noqa: PLC0415
 
-    click.echo(msgspec.json.format(msgspec.json.encode(describe(load_settings()))))
+    click.echo(msgspec.json.format(describe(load_settings())))
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""Serving: prepare the data folder and the database, then run server processes until told to stop."""
+"""Serving: prepare the data folder and database, run server processes until told to stop."""
 
 import errno
 import http.client

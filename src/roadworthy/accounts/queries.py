@@ -1,13 +1,26 @@
 """SQL of accounts."""
 
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Row, bindparam, exists, insert, select
+from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.account import NewAccount
 from roadworthy.accounts.tables import revoked_tokens, users
 from roadworthy.database import Connection
+
+
+class User(NamedTuple):
+    """A row of `users`, in the order of its columns."""
+
+    id: int
+    email: str
+    password_digest: str
+    phone_number: str | None
+    created_at: datetime
+    updated_at: datetime
+
 
 _BY_EMAIL = select(users).where(users.c.email == bindparam("email"))
 _EMAIL_TAKEN = select(exists(_BY_EMAIL.with_only_columns(users.c.id)))
@@ -18,9 +31,10 @@ def is_email_taken(connection: Connection, email: str) -> bool:
     return bool(connection.execute(_EMAIL_TAKEN, {"email": email}).scalar())
 
 
-def find_user_by_email(connection: Connection, email: str) -> Row[tuple[object, ...]] | None:
+def find_user_by_email(connection: Connection, email: str) -> User | None:
     """The user who signs in with `email` (as it is stored)."""
-    return connection.execute(_BY_EMAIL, {"email": email}).first()
+    row = connection.execute(_BY_EMAIL, {"email": email}).first()
+    return User(*row) if row else None
 
 
 def create_user(connection: Connection, account: NewAccount, digest: str, now: datetime) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from roadworthy.accounts.account import NewAccount, judge_sign_up, refuse, stored_address
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
+    User,
     create_user,
     find_user_by_email,
     is_email_taken,
@@ -31,7 +32,7 @@ from roadworthy.wire import (
     json_response,
     nested,
 )
-from roadworthy.wire.values import TAKEN
+from roadworthy.wire.values import TAKEN, is_unicode
 
 WRONG = "Invalid Email or password."
 
@@ -87,10 +88,10 @@ class AccountRoutes:
             raise Unauthorized(NOT_SIGNED_IN)
         email, password = _credentials(given)
         user = await self._database.read(find_user_by_email, stored_address(email))
-        digest = user._mapping["password_digest"] if user else None
+        digest = user.password_digest if user else None
         if not await self._passwords.verify(password, digest) or user is None:
             raise Unauthorized(WRONG)
-        return self._signed_in(request, _account(user._mapping))
+        return self._signed_in(request, _account(user))
 
     async def sign_out(self, request: Request) -> Response:
         """Revoke the token that the request carries, on every server process at once."""
@@ -119,27 +120,20 @@ class AccountRoutes:
 def _credentials(given: Mapping[str, Any]) -> tuple[str, str]:
     """What was sent where text should be; nonsense signs nobody in."""
     email, password = given.get("email"), given.get("password")
-    is_text = isinstance(email, str) and isinstance(password, str)
-    if not is_text or "\0" in email or not _is_utf8(email + password):
+    if not isinstance(email, str) or not isinstance(password, str):
         raise Unauthorized(WRONG)
-    return email, password
+    if "\0" not in email and is_unicode(email + password):
+        return email, password
+    raise Unauthorized(WRONG)
 
 
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _account(user: Mapping[str, Any]) -> Account:
+def _account(user: User) -> Account:
     return Account(
-        user["id"],
-        user["email"],
-        user["phone_number"],
-        instant_text(user["created_at"]),
-        instant_text(user["updated_at"]),
+        user.id,
+        user.email,
+        user.phone_number,
+        instant_text(user.created_at),
+        instant_text(user.updated_at),
     )
 
 

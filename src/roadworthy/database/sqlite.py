@@ -166,7 +166,7 @@ class _Writer:
                 self._run(job, connection, driver)
             driver.execute("COMMIT")
         except (sqlite3.Error, DBAPIError) as error:
-            log.error("database", reason=str(getattr(error, "orig", error)))
+            log.error("database", reason=str(getattr(error, "orig", error)))  # noqa: TRY400 -- one line
             self._forget_connection()
             for job in batch:
                 job.error = Unavailable(str(error))
@@ -175,7 +175,7 @@ class _Writer:
         driver.execute("SAVEPOINT one")
         try:
             job.result = job.run(connection)
-        except BaseException as error:  # noqa: BLE001 -- handed to the one who waits
+        except BaseException as error:  # handed to the one who waits
             if not driver.in_transaction or (isinstance(error, DBAPIError) and is_outage(error)):
                 raise sqlite3.OperationalError(str(getattr(error, "orig", error))) from error
             job.error = error

@@ -41,11 +41,9 @@ class Instant(TypeDecorator[datetime]):
             return value
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Database to Python."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 class json_rows(ColumnElement[str]):  # noqa: N801 -- reads as an SQL function
@@ -88,4 +86,4 @@ def _json_rows_on_postgresql(element: json_rows, compiler: SQLCompiler, **_: Any
 def _json_rows(element: json_rows, compiler: SQLCompiler, gathered: str) -> str:
     source = compiler.process(element.source, asfrom=True)
     where = compiler.process(element.condition)
-    return f"(SELECT {gathered} FROM {source} WHERE {where})"
+    return f"(SELECT {gathered} FROM {source} WHERE {where})"  # noqa: S608 -- parts are compiled

@@ -1,9 +1,6 @@
 """Files that drivers hand in: blobs, and where they are attached."""
 
 from roadworthy.documents.attachment import (
-    EMPTY_ATTACHMENT,
-    LISTS,
-    SLOTS,
     AttachedFile,
     Attachment,
     in_list,
@@ -12,9 +9,6 @@ from roadworthy.documents.attachment import (
 from roadworthy.documents.queries import attached_files
 
 __all__ = [
-    "EMPTY_ATTACHMENT",
-    "LISTS",
-    "SLOTS",
     "AttachedFile",
     "Attachment",
     "attached_files",

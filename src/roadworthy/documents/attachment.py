@@ -4,20 +4,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-SLOTS = (
-    "child_safeguard_training",
-    "cpc",
-    "cv",
-    "dbs",
-    "enchanced_dbs",
-    "medical_check",
-    "tacho",
-)
-"""Places for one file."""
-
-LISTS = ("documents", "driving_license")
-"""Places for any number of files."""
-
 
 class AttachedFile(msgspec.Struct, frozen=True):
     """A file in its place, as it is stored."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    Row,
     Table,
     bindparam,
     delete,
@@ -29,7 +28,16 @@ from roadworthy.profiles.tables import (
     reviews,
 )
 
-AnyRow = Row[tuple[Any, ...]]
+
+class Driver(NamedTuple):
+    """Who a token speaks for, and whether it still does."""
+
+    id: int
+    email: str
+    phone_number: str | None
+    profile_id: int | None
+    version: int | None
+    revoked: bool
 
 
 def _entries(table: Table) -> Any:
@@ -68,14 +76,16 @@ _PROFILE = (
 _CREATE = insert(profiles).returning(profiles.c.id)
 
 
-def find_driver(connection: Connection, user_id: int, jti: str) -> AnyRow | None:
+def find_driver(connection: Connection, user_id: int, jti: str) -> Driver | None:
     """Whose token this is: the user, whether the token is revoked, their profile's version."""
-    return connection.execute(_DRIVER, {"user_id": user_id, "jti": jti}).first()
+    row = connection.execute(_DRIVER, {"user_id": user_id, "jti": jti}).first()
+    return Driver(*row) if row else None
 
 
-def find_profile(connection: Connection, profile_id: int) -> AnyRow | None:
+def find_profile(connection: Connection, profile_id: int) -> dict[str, Any] | None:
     """The profile with all it shows, its collections as JSON lists."""
-    return connection.execute(_PROFILE, {"profile_id": profile_id}).first()
+    row = connection.execute(_PROFILE, {"profile_id": profile_id}).mappings().first()
+    return dict(row) if row else None
 
 
 def create_profile(
@@ -96,17 +106,18 @@ def create_profile(
 
 def change_profile(
     connection: Connection, profile_id: int, values: Mapping[str, Any], now: datetime
-) -> AnyRow | None:
+) -> dict[str, Any] | None:
     """The profile with `values` in place, its earlier ones kept; `None` when it is gone.
 
     Values that change nothing make no new version.
     """
-    current = connection.execute(
-        select(profiles).where(profiles.c.id == profile_id).with_for_update()
-    ).first()
-    if current is None:
+    present = (
+        connection.execute(select(profiles).where(profiles.c.id == profile_id).with_for_update())
+        .mappings()
+        .first()
+    )
+    if present is None:
         return None
-    present = current._mapping
     if any(present[name] != value for name, value in values.items()):
         _keep(connection, profile_id, now)
         connection.execute(

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.documents import LISTS, SLOTS, AttachedFile, in_list, in_slot
-from roadworthy.profiles.profile import COMPLIANCE_DOCUMENTS, FIELDS
+from roadworthy.documents import AttachedFile, in_list, in_slot
+from roadworthy.profiles.profile import COMPLIANCE_DOCUMENTS
 from roadworthy.profiles.schemas import (
     Activity,
     Experience,
@@ -64,57 +64,65 @@ def render(row: Mapping[str, Any]) -> Rendering:
     return _rendering(row["version"], _profile(row))
 
 
-def render_new(profile_id: int, driver: Mapping[str, Any], values: Mapping[str, Any]) -> Rendering:
+def render_new(
+    profile_id: int, email: str, phone_number: str | None, values: Mapping[str, Any]
+) -> Rendering:
     """The same for a profile just created: at version 1, with nothing attached to it yet."""
-    return render(
-        {
-            "bio": None,
-            "english_level": None,
-            **values,
-            "id": profile_id,
-            "version": 1,
-            "email": driver["email"],
-            "phone_number": driver["phone_number"],
-            **_NOTHING_YET,
-        }
+    account = {"email": email, "phone_number": phone_number}
+    return render({**_BLANK, **values, **account, "id": profile_id, "version": 1})
+
+
+def _profile(row: Mapping[str, Any]) -> Profile:
+    files: list[AttachedFile] = _decoded("files", row)
+    return Profile(
+        id=row["id"],
+        activities=_decoded("activities", row),
+        bio=row["bio"],
+        birth_date=row["birth_date"],
+        child_safeguard_training=in_slot(files, "child_safeguard_training"),
+        compliance_documents=COMPLIANCE_DOCUMENTS,
+        contact_phone_number=row["contact_phone_number"],
+        cpc=in_slot(files, "cpc"),
+        cv=in_slot(files, "cv"),
+        dbs=in_slot(files, "dbs"),
+        documents=in_list(files, "documents"),
+        driving_license=in_list(files, "driving_license"),
+        email=row["email"],
+        enchanced_dbs=in_slot(files, "enchanced_dbs"),
+        english_level=row["english_level"],
+        experiences=_decoded("experiences", row),
+        first_name=row["first_name"],
+        interviews=_decoded("interviews", row),
+        last_name=row["last_name"],
+        licenses=_decoded("licenses", row),
+        medical_check=in_slot(files, "medical_check"),
+        phone_number=row["phone_number"],
+        postcode=row["postcode"],
+        reviews=_decoded("reviews", row),
+        start_date=row["start_date"],
+        tacho=in_slot(files, "tacho"),
     )
 
 
-_COLLECTIONS = {
+_KINDS: dict[str, type] = {
     "activities": Activity,
     "experiences": Experience,
+    "files": AttachedFile,
     "interviews": Interview,
     "licenses": License,
     "reviews": Review,
 }
-_NOTHING_YET = dict.fromkeys((*_COLLECTIONS, "files"))
-_DECODERS = {
+_DECODERS: dict[str, msgspec.json.Decoder[list[Any]]] = {
     name: msgspec.json.Decoder(list[kind], dec_hook=decode_moment)  # type: ignore[valid-type]
-    for name, kind in {**_COLLECTIONS, "files": AttachedFile}.items()
+    for name, kind in _KINDS.items()
 }
+_BLANK = {"bio": None, "english_level": None, **dict.fromkeys(_KINDS)}
 
 
-def _profile(row: Mapping[str, Any]) -> Profile:
-    files = _decoded("files", row["files"])
-    return Profile(
-        id=row["id"],
-        email=row["email"],
-        phone_number=row["phone_number"],
-        compliance_documents=COMPLIANCE_DOCUMENTS,
-        **{name: row[name] for name in FIELDS},
-        **{name: _in_order(_decoded(name, row[name])) for name in _COLLECTIONS},
-        **{slot: in_slot(files, slot) for slot in SLOTS},
-        **{slot: in_list(files, slot) for slot in LISTS},
-    )
-
-
-def _decoded(name: str, text: str | None) -> list[Any]:
-    """A collection's rows; the database says `null` or `[]` for none."""
-    return _DECODERS[name].decode(text) if text else []
-
-
-def _in_order(entries: list[Any]) -> list[Any]:
-    return sorted(entries, key=lambda entry: entry.id)
+def _decoded(name: str, row: Mapping[str, Any]) -> list[Any]:
+    """A collection in the order of its ids; the database says `null` or `[]` for none."""
+    text = row[name]
+    return sorted(_DECODERS[name].decode(text), key=lambda entry: entry.id) if text else []
 
 
 def _rendering(version: int, profile: Profile) -> Rendering:

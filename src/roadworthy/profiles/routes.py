@@ -7,7 +7,7 @@ from roadworthy.accounts import TokenRefused, Tokens, bearer
 from roadworthy.database import Database, IntegrityError
 from roadworthy.profiles.profile import ENGLISH_LEVELS, FIELDS, LONGEST_BIO, judge_profile
 from roadworthy.profiles.queries import (
-    AnyRow,
+    Driver,
     change_profile,
     create_profile,
     delete_profile,
@@ -63,40 +63,42 @@ class ProfileRoutes:
             )
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
-        return self._shown(profile_id, render_new(profile_id, driver._mapping, fields.taken))
+        return self._shown(
+            profile_id, render_new(profile_id, driver.email, driver.phone_number, fields.taken)
+        )
 
     async def show(self, request: Request) -> Response:
         """The driver's profile."""
-        driver = await self._driver_with_profile(request)
-        known = self._renderings.find(driver.profile_id, driver.version)
+        profile_id, version = await self._profile_of_driver(request)
+        known = self._renderings.find(profile_id, version)
         if known is not None:
             return Response(200, known.body, etag=known.etag)
-        profile = await self._database.read(find_profile, driver.profile_id)
+        profile = await self._database.read(find_profile, profile_id)
         if profile is None:
             raise NotFound
-        return self._shown(driver.profile_id, render(profile._mapping))
+        return self._shown(profile_id, render(profile))
 
     async def change(self, request: Request) -> Response:
         """Change the fields that are given."""
-        driver = await self._driver_with_profile(request)
+        profile_id, _ = await self._profile_of_driver(request)
         fields = judge_profile(await _given(request), every=False)
         if fields.errors:
             raise Unprocessable(fields.errors)
         changed = await self._database.write(
-            change_profile, driver.profile_id, fields.taken, self._clock()
+            change_profile, profile_id, fields.taken, self._clock()
         )
         if changed is None:
             raise NotFound
-        return self._shown(driver.profile_id, render(changed._mapping))
+        return self._shown(profile_id, render(changed))
 
     async def delete(self, request: Request) -> Response:
         """Delete the profile; what it said is kept for the days it held."""
-        driver = await self._driver_with_profile(request)
-        if not await self._database.write(delete_profile, driver.profile_id, self._clock()):
+        profile_id, _ = await self._profile_of_driver(request)
+        if not await self._database.write(delete_profile, profile_id, self._clock()):
             raise NotFound
         return Response(204)
 
-    async def _driver(self, request: Request) -> AnyRow:
+    async def _driver(self, request: Request) -> Driver:
         """Who asks: one look-up answers for the user, the token and the profile's version."""
         who = bearer(request, self._tokens, self._clock())
         driver = await self._database.read(find_driver, who.user_id, who.jti)
@@ -106,11 +108,12 @@ class ProfileRoutes:
             raise TokenRefused("revoked token")
         return driver
 
-    async def _driver_with_profile(self, request: Request) -> AnyRow:
+    async def _profile_of_driver(self, request: Request) -> tuple[int, int]:
+        """The id and version of the profile of who asks."""
         driver = await self._driver(request)
-        if driver.profile_id is None:
+        if driver.profile_id is None or driver.version is None:
             raise NotFound
-        return driver
+        return driver.profile_id, driver.version
 
     def _shown(self, profile_id: int, rendering: Rendering) -> Response:
         self._renderings.keep(profile_id, rendering)
@@ -158,6 +161,7 @@ _CREATE = Operation(
     answers={200: "The profile", 422: "Values refused"},
     schema=ProfileBody,
     key="profile",
+    flat_body=True,
     parameters=_PARAMETERS,
     example=_EXAMPLE,
     signed_in=True,
@@ -168,6 +172,7 @@ _CHANGE = Operation(
     answers={200: "The profile", 404: "No profile yet", 422: "Values refused"},
     schema=ProfileBody,
     key="profile",
+    flat_body=True,
     parameters=_PARAMETERS,
     example={"postcode": "AB1 2CD"},
     signed_in=True,

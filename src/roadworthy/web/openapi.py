@@ -1,5 +1,204 @@
-"""stub"""
+"""The API document (OpenAPI 3.1), made from the routes themselves."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from roadworthy import __version__
+from roadworthy.wire import Operation, Parameter, Route
+
+Schema = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
 
 
-def api_document(routes, public_url):
-    return {}
+class PlainError(msgspec.Struct):
+    """An error that speaks of the whole request."""
+
+    status: int
+    error: str
+    detail: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class SignInError(msgspec.Struct):
+    """Why who asks is not known."""
+
+    error: str
+
+
+class FieldErrors(msgspec.Struct):
+    """Every refused field with its messages."""
+
+    errors: dict[str, list[str]]
+
+
+def api_document(routes: Iterable[Route], public_url: str) -> Schema:
+    """`routes` that have an operation, described; `public_url` may be empty."""
+    described = [(route, route.operation) for route in routes if route.operation]
+    paths: dict[str, Schema] = {}
+    for route, operation in described:
+        methods = paths.setdefault(route.path, {})
+        methods[route.method.lower()] = _operation(route.method, route.path, operation)
+        if route.method == "GET":
+            methods["head"] = _operation("HEAD", route.path, operation)
+    shapes = [operation.schema for _, operation in described if operation.schema]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Roadworthy",
+            "version": __version__,
+            "summary": "Drivers register, hand in their documents and are cleared to drive.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": public_url or "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas([*shapes, PlainError, SignInError, FieldErrors]),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def _schemas(shapes: list[type]) -> Schema:
+    _, components = msgspec.json.schema_components(
+        shapes, schema_hook=_custom_schema, ref_template=_REF
+    )
+    return components
+
+
+def _custom_schema(kind: type) -> Schema:
+    """The shape of a type that is text on the wire and says so itself."""
+    if issubclass(kind, str):
+        return {"type": "string", "format": "date-time"}
+    raise NotImplementedError(kind)
+
+
+def _operation(method: str, path: str, operation: Operation) -> Schema:
+    described: Schema = {
+        "summary": operation.summary,
+        "operationId": f"{method.lower()}{path.replace('/', '_').replace('.', '_')}",
+        "tags": [operation.tag],
+        "parameters": list(_parameters(method, operation)),
+        "responses": _responses(method, operation),
+        "security": [{"bearer": []}] if operation.signed_in else [],
+    }
+    if operation.key:
+        described["requestBody"] = _request_body(operation, operation.key)
+    return described
+
+
+def _parameters(method: str, operation: Operation) -> Iterable[Schema]:
+    yield _header("X-Request-Id", "Comes back in the response; made up when it is not sent")
+    if operation.signed_in or operation.gives_token:
+        yield _header("JWT-AUD", "The audience of the token: the same at sign-in and in use")
+    if operation.conditional and method in {"GET", "HEAD"}:
+        yield _header("If-None-Match", "Entity tags the client has; 304 when one is current")
+    if operation.key:
+        yield {
+            "name": operation.key,
+            "in": "query",
+            "style": "deepObject",
+            "explode": True,
+            "description": "The same fields in the query string; they take the body's place",
+            "schema": {"type": "object", "properties": _properties(operation.parameters)},
+        }
+
+
+def _header(name: str, description: str) -> Schema:
+    schema = {"type": "string"}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+def _request_body(operation: Operation, key: str) -> Schema:
+    fields = _object(operation.parameters)
+    nested = {"type": "object", "properties": {key: fields}, "required": [key]}
+    accepted = {"anyOf": [nested, fields]} if operation.flat_body else nested
+    flat = _object(operation.parameters, lambda name: f"{key}[{name}]")
+    json_body: Schema = {"schema": accepted}
+    if operation.example:
+        json_body["example"] = {key: dict(operation.example)}
+    return {
+        "required": not operation.optional_body,
+        "content": {
+            "application/json": json_body,
+            "application/x-www-form-urlencoded": {"schema": flat},
+            "multipart/form-data": {"schema": flat},
+        },
+    }
+
+
+def _object(parameters: Iterable[Parameter], name: Any = str) -> Schema:
+    parameters = tuple(parameters)
+    described: Schema = {"type": "object", "properties": _properties(parameters, name)}
+    required = [name(parameter.name) for parameter in parameters if parameter.required]
+    if required:
+        described["required"] = required
+    return described
+
+
+def _properties(parameters: Iterable[Parameter], name: Any = str) -> Schema:
+    return {
+        name(parameter.name): {"description": parameter.description, **parameter.schema}
+        for parameter in parameters
+    }
+
+
+def _responses(method: str, operation: Operation) -> Schema:
+    answers = {**operation.answers, **_usual_answers(method, operation)}
+    return {
+        str(status): _response(status, meaning, method, operation)
+        for status, meaning in sorted(answers.items())
+    }
+
+
+def _usual_answers(method: str, operation: Operation) -> Mapping[int, str]:
+    """What every such request may be answered."""
+    usual = {503: "Busy, or a part we need is away: try again later"}
+    if operation.signed_in:
+        usual[401] = "Not signed in, or the token is refused"
+    if operation.conditional and method in {"GET", "HEAD"}:
+        usual[304] = "What the client has is current"
+    if operation.key:
+        usual[400] = "The body is not what its content type says, or the parameters are missing"
+        usual[408] = "The body did not arrive in time"
+        usual[413] = "The body is too large"
+    return usual
+
+
+def _response(status: int, meaning: str, method: str, operation: Operation) -> Schema:
+    response: Schema = {"description": meaning, "headers": _headers(status, operation)}
+    shape = _shape(status, operation)
+    if shape and method != "HEAD":
+        response["content"] = {operation.media_type: {"schema": shape}}
+    return response
+
+
+def _shape(status: int, operation: Operation) -> Schema | None:
+    if status in {204, 304}:
+        return None
+    if status in {200, 201}:
+        return _ref(operation.schema) if operation.schema else None
+    return _ref({401: SignInError, 422: FieldErrors}.get(status, PlainError))
+
+
+def _ref(shape: type) -> Schema:
+    return {"$ref": _REF.format(name=shape.__name__)}
+
+
+def _headers(status: int, operation: Operation) -> Schema:
+    headers = {"X-Request-Id": "The client's own id, or a new one", "X-Runtime": "Seconds it took"}
+    if status in {200, 201, 304}:
+        headers["ETag"] = "Names this very representation"
+    if status == 201 and operation.gives_token:  # noqa: PLR2004
+        headers["Authorization"] = "`Bearer` and the token"
+    if status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = "`Bearer`"
+    if status == 503:  # noqa: PLR2004
+        headers["Retry-After"] = "Seconds to wait"
+    return {
+        name: {"description": description, "schema": {"type": "string"}}
+        for name, description in headers.items()
+    }

@@ -34,6 +34,8 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     signed_in: bool = False
     optional_body: bool = False
+    flat_body: bool = False
+    """Whether JSON may give the fields without `key` around them."""
     example: Mapping[str, Any] | None = None
     gives_token: bool = False
     conditional: bool = False

@@ -67,7 +67,7 @@ class Fields:
         try:
             taken = judge(None if value is _NOT_GIVEN else value)
             if required and is_blank(taken):
-                raise Refused(BLANK)
+                raise Refused(BLANK)  # noqa: TRY301 -- one place answers every refusal
         except Refused as refused:
             self.refuse(name, str(refused))
         else:
