@@ -1,10 +1,15 @@
 """The `roadworthy` command. Errors are one line that says what to do."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from roadworthy import __version__
@@ -40,10 +45,11 @@ def cli() -> None:
 )
 def serve(host: str, port: int, workers: int) -> None:
     """Serve the API until stopped; an embedded database is migrated first."""
-    from roadworthy import server  # noqa: PLC0415 -- other commands start without it
+    with _shared_metrics(workers):
+        from roadworthy import server  # noqa: PLC0415 -- other commands start without it
 
-    server.prepare(load_settings())
-    server.serve(host, port, workers, lambda url: click.echo(f"Roadworthy is ready at {url}"))
+        server.prepare(load_settings())
+        server.serve(host, port, workers, lambda url: click.echo(f"Roadworthy is ready at {url}"))
 
 
 @cli.command()
@@ -68,13 +74,57 @@ def migrate() -> None:
 
 
 @cli.command()
+def maintain() -> None:
+    """Do the background work that is due, once; for those who prefer cron."""
+    from roadworthy import maintenance  # noqa: PLC0415
+
+    done = maintenance.run_due(load_settings())
+    click.echo(f"Did {done} job{'' if done == 1 else 's'}.")
+
+
+@cli.group()
+def jobs() -> None:
+    """Look after background work that failed."""
+
+
+@jobs.command("list")
+def list_jobs() -> None:
+    """Show the jobs that were given up, and why."""
+    from roadworthy import maintenance  # noqa: PLC0415
+
+    table = _table("Job", "Kind", "Attempts", "Given up at", "Last error")
+    dead = maintenance.dead_jobs(load_settings())
+    for job in dead:
+        table.add_row(
+            str(job.id),
+            job.kind,
+            str(job.attempts),
+            f"{job.died_at:%Y-%m-%d %H:%M:%S}Z",
+            escape(job.last_error or ""),
+        )
+    if dead:
+        Console().print(table)
+    else:
+        click.echo("No job was given up.")
+
+
+@jobs.command("retry")
+@click.argument("job_id", type=int)
+def retry_job(job_id: int) -> None:
+    """Try the job JOB_ID again, that was given up."""
+    from roadworthy import maintenance  # noqa: PLC0415
+
+    if not maintenance.retry_job(load_settings(), job_id):
+        raise click.ClickException(f"no job {job_id} was given up: see `roadworthy jobs list`")
+    click.echo(f"Job {job_id} is tried again within a second where the service runs.")
+
+
+@cli.command()
 def config() -> None:
     """Show every setting, its value and where it comes from; secrets are masked."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Setting", "Value", "Comes from", "Meaning"):
-        table.add_column(heading, overflow="fold")
+    table = _table("Setting", "Value", "Comes from", "Meaning")
     for shown in show_settings():
-        table.add_row(shown.name, shown.value, shown.source, shown.meaning)
+        table.add_row(shown.name, escape(shown.value), shown.source, shown.meaning)
     Console().print(table)
 
 
@@ -98,6 +148,24 @@ def demo(host: str, port: int) -> None:
     show.run(host, port, click.echo)
 
 
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """Several server processes add up their metrics in a folder, named before they are loaded."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="roadworthy-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
 def main() -> None:
     """Entry point: as click runs it, with our own errors as one line."""
     try:
@@ -114,6 +182,10 @@ def main() -> None:
 
 def _known_errors() -> tuple[type[Exception], ...]:
     """Those of modules that are loaded: what is not loaded has raised nothing."""
-    names = (("roadworthy.server", "CannotServe"), ("roadworthy.migrations", "MigrationError"))
+    names = (
+        ("roadworthy.server", "CannotServe"),
+        ("roadworthy.migrations", "MigrationError"),
+        ("roadworthy.database", "Unavailable"),
+    )
     loaded = [getattr(sys.modules[module], name) for module, name in names if module in sys.modules]
     return (SettingsError, OSError, *loaded)

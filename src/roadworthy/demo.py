@@ -3,8 +3,10 @@
 import http.client
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from roadworthy.server import prepare, serve
@@ -35,11 +37,18 @@ def run(host: str, port: int, echo: Echo) -> None:
             del os.environ[name]
         os.environ[f"{PREFIX}DATA_DIR"] = folder
         prepare(load_settings())
+        _log_to(Path(folder) / "log")
         serve(host, port, 1, lambda url: _show(url, folder, echo))
 
 
+def _log_to(path: Path) -> None:
+    """Keep the log out of what is shown."""
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+
+
 def _show(url: str, folder: str, echo: Echo) -> None:
-    echo(f"Roadworthy is ready at {url}; its data is in {folder} until you stop it.")
+    echo(f"Roadworthy is ready at {url}; its data and log are in {folder} until you stop it.")
     echo("\n# A driver signs up.")
     token = _ask(echo, url, "POST", "/api/v1/users", _USER)
     echo("\n# The driver completes registration.")

@@ -77,16 +77,16 @@ def prepare(settings: Settings) -> None:
 
 
 def _prepare_database(settings: Settings) -> None:
-    if settings.embedded:
-        migrate(settings.database_url)
-        return
     version = current_version(settings.database_url)
     require_known(version)
-    if version != HEAD:
+    if version == HEAD:
+        return
+    if not settings.embedded:
         found = f"at version {version}" if version else "empty"
         raise MigrationError(
             f"the database is {found}, this release needs {HEAD}: run `roadworthy migrate`"
         )
+    migrate(settings.database_url)
 
 
 def _free_port(host: str, port: int) -> int:

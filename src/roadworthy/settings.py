@@ -27,6 +27,8 @@ class Settings:
     """The first signs tokens, all verify them; empty: the data folder's generated one."""
     public_url: str
     cors_origins: frozenset[str]
+    metrics_token: str
+    """Who may read metrics; empty: whoever is on this machine."""
 
     @property
     def embedded(self) -> bool:
@@ -194,6 +196,13 @@ _OPTIONS = (
         _origins,
         "comma-separated origins whose pages may call the API",
         show=lambda origins: ",".join(sorted(origins)),
+    ),
+    _Option(
+        "metrics_token",
+        "",
+        str.strip,
+        "the bearer token that reads /metrics; unset: this machine only",
+        mask=_mask_all,
     ),
 )
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from roadworthy.telemetry import metrics
 from roadworthy.wire import ServiceUnavailable
 
 T = TypeVar("T")
@@ -55,11 +56,15 @@ class Passwords:
     async def _off_loop(self, work: Callable[[], T]) -> T:
         if self._waiting >= MOST_WAITING:
             raise ServiceUnavailable(RETRY_SECONDS)
-        self._waiting += 1
+        self._count(+1)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._waiting -= 1
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self._waiting += change
+        metrics.passwords_waiting.set(self._waiting)
 
 
 def _step_back() -> None:

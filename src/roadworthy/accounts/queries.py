@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, exists, insert, select
+from sqlalchemy import bindparam, delete, exists, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.account import NewAccount
@@ -59,3 +59,9 @@ def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) 
         dialect.insert(revoked_tokens).on_conflict_do_nothing(),
         {"jti": jti, "expires_at": expires_at},
     )
+
+
+def purge_revoked_tokens(connection: Connection, now: datetime) -> int:
+    """Forget the revoked tokens that have expired: how many."""
+    expired = delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now)
+    return connection.execute(expired).rowcount

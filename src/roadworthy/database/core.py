@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,4 +46,4 @@ class Database(ABC):
 
 def is_outage(error: DBAPIError) -> bool:
     """Whether `error` speaks of the database's condition, not of the statement or its values."""
-    return not isinstance(error, IntegrityError | ProgrammingError)
+    return not isinstance(error, DataError | IntegrityError | ProgrammingError)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable, is_outage
+from roadworthy.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -27,11 +28,13 @@ class PostgreSQL(Database):
     def __init__(self, url: str):
         engine = postgresql_engine(url)
         self._engine = engine
-        self._readers = _Connections(engine.execution_options(isolation_level="AUTOCOMMIT"))
-        self._writers = _Connections(engine)
+        reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._readers = _Connections(reading, "read")
+        self._writers = _Connections(engine, "write")
+        self._sampling: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Nothing to do: connections are made when they are needed."""
+        self._sampling = asyncio.get_running_loop().create_task(self._sample())
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._readers.run(query, *args, **kwargs)
@@ -47,9 +50,18 @@ class PostgreSQL(Database):
         return await self._writers.run(unit)
 
     async def close(self) -> None:
+        if self._sampling is not None:
+            self._sampling.cancel()
         await self._writers.close()
         await self._readers.close()
         await self._engine.dispose()
+
+    async def _sample(self) -> None:
+        """Once a second is enough for a gauge, and costs no request anything."""
+        while True:
+            self._readers.sample()
+            self._writers.sample()
+            await asyncio.sleep(1)
 
 
 def postgresql_engine(url: str) -> AsyncEngine:
@@ -71,8 +83,10 @@ def postgresql_engine(url: str) -> AsyncEngine:
 class _Connections:
     """At most `CONNECTIONS` open ones; taking the one used last keeps its statements warm."""
 
-    def __init__(self, engine: AsyncEngine):
+    def __init__(self, engine: AsyncEngine, name: str):
         self._engine = engine
+        self._name = name
+        self._in_use = 0
         self._idle: list[AsyncConnection] = []
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._waiting = 0
@@ -80,6 +94,7 @@ class _Connections:
     async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._take_place()
         connection: AsyncConnection | None = None
+        self._in_use += 1
         try:
             connection = await self._connection()
             result = await connection.run_sync(query, *args, **kwargs)
@@ -91,7 +106,12 @@ class _Connections:
             self._idle.append(connection)
             return result
         finally:
+            self._in_use -= 1
             self._room.release()
+
+    def sample(self) -> None:
+        metrics.pool_in_use.labels(self._name).set(self._in_use)
+        metrics.pool_waiting.labels(self._name).set(self._waiting)
 
     async def close(self) -> None:
         for _ in range(CONNECTIONS):

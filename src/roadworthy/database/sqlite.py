@@ -1,11 +1,14 @@
 """SQLite, the embedded database: reads on the event loop's connection, writes in group commits."""
 
 import asyncio
+import fcntl
+import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable, is_outage
+from roadworthy.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -25,13 +29,14 @@ class SQLite(Database):
     """One file. Every process has a reader on its event loop and one writer thread."""
 
     def __init__(self, path: str):
+        self._path = path
         self._engine = sqlite_engine(path)
         self._writer: _Writer | None = None
         self._reader: Connection | None = None
         self._reporters = ThreadPoolExecutor(2, thread_name_prefix="report")
 
     async def open(self) -> None:
-        self._writer = _Writer(self._engine, asyncio.get_running_loop())
+        self._writer = _Writer(self._engine, f"{self._path}-turn", asyncio.get_running_loop())
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -115,8 +120,9 @@ class _Writer:
     Nobody is answered before the commit that holds their write is on disk.
     """
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop):
+    def __init__(self, engine: Engine, turn: str, loop: asyncio.AbstractEventLoop):
         self._engine = engine
+        self._turn = turn
         self._loop = loop
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
@@ -140,6 +146,8 @@ class _Writer:
             batch, stopping = self._gather()
             if batch:
                 self._commit(batch)
+                metrics.writer_batch.observe(len(batch))
+                metrics.writer_queue.set(self._waiting.qsize())
                 self._loop.call_soon_threadsafe(_answer, batch)
         self._forget_connection()
 
@@ -161,11 +169,12 @@ class _Writer:
             connection = self._connection = self._connection or self._engine.connect()
             driver = connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)  # noqa: S101 -- tells the type
-            driver.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                self._run(job, connection, driver)
-            driver.execute("COMMIT")
-        except (sqlite3.Error, DBAPIError) as error:
+            with _turn(self._turn):
+                driver.execute("BEGIN IMMEDIATE")
+                for job in batch:
+                    self._run(job, connection, driver)
+                driver.execute("COMMIT")
+        except (sqlite3.Error, DBAPIError, OSError) as error:
             log.error("database", reason=str(getattr(error, "orig", error)))  # noqa: TRY400 -- one line
             self._forget_connection()
             for job in batch:
@@ -187,6 +196,21 @@ class _Writer:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+@contextmanager
+def _turn(path: str) -> Iterator[None]:
+    """Queue behind the writers of other processes.
+
+    SQLite's own lock is polled, up to 100 ms apart, and takes no turns; the kernel's wakes the
+    next in line at once, and lets go by itself when a process dies.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _answer(batch: list[_Job]) -> None:

@@ -1,15 +1,10 @@
-"""The database's schema, step by step. Works on both databases; every step is one transaction."""
+"""The database's schema, step by step. Works on both databases; all steps are one transaction."""
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from roadworthy.database.postgresql import AWAY, postgresql_engine
@@ -17,11 +12,9 @@ from roadworthy.database.sqlite import sqlite_engine
 
 T = TypeVar("T")
 
-HEAD = "0001"
+VERSIONS = ("0001", "0002")
+HEAD = VERSIONS[-1]
 """The schema that this code works with."""
-
-_LOCK = 0x524F4144
-"""So that two who migrate one PostgreSQL at once wait for each other."""
 
 
 class MigrationError(Exception):
@@ -34,55 +27,36 @@ def migrate(url: str, *, grant_to: str | None = None) -> tuple[str | None, str]:
     On PostgreSQL `grant_to` names the user who serves, when another one owns the tables.
     Raises `MigrationError`.
     """
-    return _run(url, lambda connection: _upgrade(connection, grant_to))
+    # Alembic is slow to load and a database that is served again needs none of it.
+    from roadworthy.migrations.upgrade import upgrade  # noqa: PLC0415
+
+    before = current_version(url)
+    require_known(before)
+    _run(url, lambda connection: upgrade(connection, grant_to))
+    return before, HEAD
 
 
 def current_version(url: str) -> str | None:
-    """The schema version of the database at `url`, `None` when it is empty."""
+    """The schema version of the database at `url`, `None` when it is empty.
+
+    Raises `MigrationError` when it does not answer.
+    """
     return _run(url, _version)
 
 
 def require_known(version: str | None) -> None:
     """Raise `MigrationError` when `version` is newer than this code."""
-    known = {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if version is not None and version not in known:
+    if version is not None and version not in VERSIONS:
         raise MigrationError(
             f"the database is at version {version}, newer than this release knows ({HEAD}): "
             "install the release that made it"
         )
 
 
-def _upgrade(connection: Connection, grant_to: str | None) -> tuple[str | None, str]:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    before = _version(connection)
-    require_known(before)
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
-    if grant_to and connection.dialect.name == "postgresql":
-        _grant(connection, grant_to)
-    return before, HEAD
-
-
-def _grant(connection: Connection, user: str) -> None:
-    quoted = connection.dialect.identifier_preparer.quote_identifier(user)
-    for what in (
-        "USAGE ON SCHEMA public",
-        "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public",
-        "USAGE ON ALL SEQUENCES IN SCHEMA public",
-    ):
-        connection.execute(text(f"GRANT {what} TO {quoted}"))
-
-
 def _version(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    return config
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _run(url: str, work: Callable[[Connection], T]) -> T:
@@ -93,12 +67,11 @@ def _run(url: str, work: Callable[[Connection], T]) -> T:
         return asyncio.run(_run_on_postgresql(url, work))
     except (DBAPIError, *AWAY) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error)
-        raise MigrationError(f"the database does not answer: {reason}") from error
+        raise MigrationError(f"cannot use the database: {reason}") from error
 
 
 def _run_on_sqlite(path: str, work: Callable[[Connection], T]) -> T:
-    engine = sqlite_engine(path)
-    with engine.connect() as connection:
+    with sqlite_engine(path).connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             result = work(connection)

@@ -1,10 +1,11 @@
 """`/api/v1/users/profile`: the signed-in driver's own profile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from roadworthy.accounts import TokenRefused, Tokens, bearer
-from roadworthy.database import Database, IntegrityError
+from roadworthy.database import Connection, Database, IntegrityError
 from roadworthy.profiles.profile import ENGLISH_LEVELS, FIELDS, LONGEST_BIO, judge_profile
 from roadworthy.profiles.queries import (
     Driver,
@@ -18,6 +19,8 @@ from roadworthy.profiles.representation import Rendering, Renderings, render, re
 from roadworthy.profiles.schemas import ProfileBody
 from roadworthy.wire import (
     BadRequest,
+    Idempotency,
+    Keep,
     NotFound,
     Operation,
     Parameter,
@@ -41,6 +44,7 @@ class ProfileRoutes:
         self._tokens = tokens
         self._clock = clock
         self._renderings = Renderings()
+        self._idempotency = Idempotency(database, clock)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", PATH, self.show, _SHOW)
@@ -52,20 +56,23 @@ class ProfileRoutes:
     async def create(self, request: Request) -> Response:
         """Complete a driver's registration."""
         driver = await self._driver(request)
+        return await self._idempotency.once(
+            request, driver.id, lambda keep: self._create(request, driver, keep)
+        )
+
+    async def _create(self, request: Request, driver: Driver, keep: Keep) -> Response:
         fields = judge_profile(await _given(request), every=True)
         if driver.profile_id is not None:
             fields.refuse("user", TAKEN)
         if fields.errors:
             raise Unprocessable(fields.errors)
         try:
-            profile_id = await self._database.write(
-                create_profile, driver.id, fields.taken, self._clock()
+            profile_id, rendering = await self._database.write(
+                _register, driver, fields.taken, self._clock(), keep
             )
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
-        return self._shown(
-            profile_id, render_new(profile_id, driver.email, driver.phone_number, fields.taken)
-        )
+        return self._shown(profile_id, rendering)
 
     async def show(self, request: Request) -> Response:
         """The driver's profile."""
@@ -118,6 +125,16 @@ class ProfileRoutes:
     def _shown(self, profile_id: int, rendering: Rendering) -> Response:
         self._renderings.keep(profile_id, rendering)
         return Response(200, rendering.body, etag=rendering.etag)
+
+
+def _register(
+    connection: Connection, driver: Driver, values: Mapping[str, Any], now: datetime, keep: Keep
+) -> tuple[int, Rendering]:
+    """The new profile and its bytes, which a retry gets again."""
+    profile_id = create_profile(connection, driver.id, values, now)
+    rendering = render_new(profile_id, driver.email, driver.phone_number, values)
+    keep(connection, 200, rendering.body)
+    return profile_id, rendering
 
 
 async def _given(request: Request) -> Parameters:

@@ -1,6 +1,8 @@
-"""`/up`, `/openapi.json` and `/docs`."""
+"""`/up`, `/metrics`, `/openapi.json` and `/docs`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -9,8 +11,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from sqlalchemy import text
 
 from roadworthy.database import Connection, Database
+from roadworthy.jobs import count_jobs
+from roadworthy.settings import Settings
+from roadworthy.telemetry import metrics
 from roadworthy.web.openapi import api_document
-from roadworthy.wire import Operation, Request, Response, Route, json_response
+from roadworthy.wire import (
+    NotFound,
+    Operation,
+    Request,
+    Response,
+    Route,
+    Unauthorized,
+    json_response,
+)
 
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -22,17 +35,26 @@ class Up(msgspec.Struct):
 
 
 class WebRoutes:
-    """What is asked before anybody signs in. `api` is described, `public_url` may be empty."""
+    """What machines and people ask about the service; `api` is described."""
 
-    def __init__(self, database: Database, api: Iterable[Route], public_url: str):
+    def __init__(
+        self,
+        database: Database,
+        api: Iterable[Route],
+        settings: Settings,
+        clock: Callable[[], datetime],
+    ):
         self._database = database
-        self._public_url = public_url
+        self._clock = clock
+        self._metrics_token = settings.metrics_token
+        self._public_url = settings.public_url
         self._described = (*api, Route("GET", "/up", self.up, _UP))
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/up", self.up, _UP)
         yield Route("GET", "/openapi.json", self.openapi)
         yield Route("GET", "/docs", self.docs)
+        yield Route("GET", "/metrics", self.metrics)
 
     @cached_property
     def document(self) -> bytes:
@@ -56,6 +78,24 @@ class WebRoutes:
             content_type="text/html; charset=utf-8",
             headers={"content-security-policy": _PAGE_POLICY},
         )
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text format, for the holder of the token or, without one, this machine."""
+        self._require_watcher(request)
+        for state, count in (await self._database.report(count_jobs, self._clock())).items():
+            metrics.jobs.labels(state).set(count)
+        return Response(
+            200, metrics.metrics_text(), content_type="text/plain; version=0.0.4; charset=utf-8"
+        )
+
+    def _require_watcher(self, request: Request) -> None:
+        if self._metrics_token:
+            sent = request.headers.get(b"authorization", b"")
+            expected = f"Bearer {self._metrics_token}".encode()
+            if not hmac.compare_digest(sent, expected):
+                raise Unauthorized("You need the metrics token.")
+        elif not request.is_local:
+            raise NotFound
 
     @cached_property
     def _page(self) -> bytes:

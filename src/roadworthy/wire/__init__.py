@@ -10,15 +10,21 @@ from roadworthy.wire.errors import (
     Unprocessable,
 )
 from roadworthy.wire.headers import etag_of
+from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
+from roadworthy.wire.idempotency import Idempotency, Keep
 from roadworthy.wire.messages import Request, Response, instant_text, json_response
 from roadworthy.wire.parameters import Number, Parameters, nested
+from roadworthy.wire.queries import purge_answers
 from roadworthy.wire.routes import Operation, Parameter, Route
 from roadworthy.wire.values import Fields, text_value
 
 __all__ = [
+    "ANSWERS_KEPT",
     "Application",
     "BadRequest",
     "Fields",
+    "Idempotency",
+    "Keep",
     "NotFound",
     "Number",
     "Operation",
@@ -35,5 +41,6 @@ __all__ = [
     "instant_text",
     "json_response",
     "nested",
+    "purge_answers",
     "text_value",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 
 from roadworthy.database import Busy, Unavailable
+from roadworthy.telemetry import AccessLog, metrics
 from roadworthy.wire.cors import CrossOrigin
 from roadworthy.wire.errors import (
     MethodNotAllowed,
@@ -17,13 +18,14 @@ from roadworthy.wire.errors import (
 )
 from roadworthy.wire.headers import BODILESS, etag_of, headers_of, matches
 from roadworthy.wire.messages import ClientGone, Receive, Request, Response, Scope, Send
-from roadworthy.wire.routes import Handler, Route
+from roadworthy.wire.routes import Route
 
 log = structlog.get_logger()
 
 Hook = Callable[[], Awaitable[None]]
 
 _SUCCESS = range(200, 300)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _DOUBLED_SLASH = re.compile("//+")
 
 
@@ -33,12 +35,13 @@ class Application:
     def __init__(
         self, routes: Iterable[Route], *, origins: frozenset[str], start: Hook, stop: Hook
     ):
-        self._handlers: dict[str, dict[str, Handler]] = {}
+        self._routes: dict[str, dict[str, Route]] = {}
         for route in routes:
-            self._handlers.setdefault(route.path, {})[route.method] = route.handler
-        for methods in self._handlers.values():
+            self._routes.setdefault(route.path, {})[route.method] = route
+        for methods in self._routes.values():
             if "GET" in methods:
                 methods["HEAD"] = methods["GET"]
+        self._access = AccessLog()
         self._cross_origin = CrossOrigin(origins)
         self._start, self._stop = start, stop
 
@@ -52,16 +55,19 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._start()
+        self._access.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._stop()
+        await self._access.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope, receive)
+        methods = self._routes.get(request.path) or self._routes.get(_usual(request.path))
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, methods)
         except ClientGone:
             return
         _make_conditional(request, response)
@@ -71,10 +77,13 @@ class Application:
         body = b"" if request.method == "HEAD" or response.status in BODILESS else response.body
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+        self._note(request, methods, response.status, time.perf_counter() - started)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, methods: dict[str, Route] | None) -> Response:
         try:
-            return await self._handler(request)(request)
+            if request.method == "OPTIONS" and (found := self._cross_origin.preflight(request)):
+                return found
+            return await _route(request, methods).handler(request)
         except Refusal as refusal:
             return _refused(refusal)
         except (Busy, Unavailable):
@@ -85,29 +94,29 @@ class Application:
             log.exception("fault", request_id=request.id)
             return _refused(ServerError())
 
-    def _handler(self, request: Request) -> Handler:
-        methods = self._handlers.get(request.path) or self._handlers.get(_usual(request.path))
-        if request.method == "OPTIONS" and (preflight := self._cross_origin.preflight(request)):
-            return _always(preflight)
-        if methods is None:
-            raise NotFound
-        handler = methods.get(request.method)
-        if handler is None:
-            raise MethodNotAllowed(methods)
-        return handler
+    def _note(
+        self, request: Request, methods: dict[str, Route] | None, status: int, seconds: float
+    ) -> None:
+        """What is counted and logged: names of ours, never the path or method a client made up."""
+        template = next(iter(methods.values())).path if methods else "unmatched"
+        method = request.method if request.method in _METHODS else "other"
+        metrics.observe_request(template, method, status, seconds)
+        self._access.add(request.id, method, template, status, seconds)
+
+
+def _route(request: Request, methods: dict[str, Route] | None) -> Route:
+    if methods is None:
+        raise NotFound
+    route = methods.get(request.method)
+    if route is None:
+        raise MethodNotAllowed(methods)
+    return route
 
 
 def _usual(path: str) -> str:
     """The path under which a route is known: no doubled or last slash, no `.json`."""
     path = _DOUBLED_SLASH.sub("/", path)
     return path.rstrip("/").removesuffix(".json") or "/"
-
-
-def _always(response: Response) -> Handler:
-    async def handler(_: Request) -> Response:
-        return response
-
-    return handler
 
 
 def _refused(refusal: Refusal) -> Response:

@@ -28,7 +28,7 @@ class ClientGone(Exception):
 class Request:
     """One request. Header names are lower-case bytes, as ASGI gives them."""
 
-    __slots__ = ("_receive", "headers", "id", "method", "path", "query")
+    __slots__ = ("_body", "_client", "_receive", "headers", "id", "method", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive):
         self.method: str = scope["method"]
@@ -36,19 +36,31 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = request_id(self.headers.get(b"x-request-id"))
+        self._client: str = (scope.get("client") or ("",))[0]
         self._receive = receive
+        self._body: bytes | None = None
 
     def header(self, name: bytes) -> str | None:
         """The value of the header `name`, the last one if it was sent more than once."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it was sent from this machine, and not by a proxy on it for somebody else."""
+        forwarded = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
+        return self._client in {"127.0.0.1", "::1"} and not any(
+            name in self.headers for name in forwarded
+        )
+
     async def body(self) -> bytes:
         """The whole body. Raises a 413 or 408 `Refusal`, or `ClientGone`."""
         declared = self.headers.get(b"content-length")
         if declared is not None and int(declared) > MOST_BODY_BYTES:
             raise TooLarge(MOST_BODY_BYTES)
-        return await self._read()
+        if self._body is None:
+            self._body = await self._read()
+        return self._body
 
     async def _read(self) -> bytes:
         try:

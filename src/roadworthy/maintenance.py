@@ -1,0 +1,41 @@
+"""What an operator does beside serving: the work that is due, and the jobs that were given up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from roadworthy.app import create_worker
+from roadworthy.database import Database, open_database
+from roadworthy.jobs import DeadJob, find_dead_jobs, revive_job
+from roadworthy.settings import Settings
+
+T = TypeVar("T")
+
+
+def run_due(settings: Settings) -> int:
+    """Do the jobs that are due: how many. Raises `Unavailable`."""
+    return _with_database(settings, lambda database: create_worker(database).run_due())
+
+
+def dead_jobs(settings: Settings) -> list[DeadJob]:
+    """The jobs that were given up, the latest first. Raises `Unavailable`."""
+    return _with_database(settings, lambda database: database.report(find_dead_jobs))
+
+
+def retry_job(settings: Settings, job_id: int) -> bool:
+    """Whether there was such a job, which is now tried again. Raises `Unavailable`."""
+    now = datetime.now(UTC)
+    return _with_database(settings, lambda database: database.write(revive_job, job_id, now))
+
+
+def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    async def run() -> T:
+        database = open_database(settings.database_url)
+        await database.open()
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())

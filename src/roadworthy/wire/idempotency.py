@@ -1,0 +1,104 @@
+"""A retry with the same `Idempotency-Key` gets the first answer again."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from roadworthy.database import Connection, Database, IntegrityError
+from roadworthy.wire.errors import Unprocessable
+from roadworthy.wire.messages import Request, Response
+from roadworthy.wire.queries import Answer, Key, find_answer, keep_answer
+from roadworthy.wire.values import Refused, text_value
+
+LIFETIME = timedelta(hours=24)
+
+_OTHER_REQUEST = "has already been used for another request"
+
+
+class Keep(Protocol):
+    """Call it in the transaction that does what is answered; without a key it does nothing."""
+
+    def __call__(self, connection: Connection, status: int, body: bytes) -> None:
+        """Keep this answer, if this transaction commits."""
+
+
+class Idempotency:
+    """Keeps the answers of creates for a day; `clock` gives the current time, in UTC."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]):
+        self._database = database
+        self._clock = clock
+
+    async def once(
+        self, request: Request, user_id: int, create: Callable[[Keep], Awaitable[Response]]
+    ) -> Response:
+        """What `create` answers, or answered to the same request before.
+
+        Kept are successes, by `create` itself in its own transaction, and 422. Look up what
+        `create` depends on before you call this: then nobody who saw its effect misses the key.
+        """
+        key = _key(request, user_id)
+        if key is None:
+            return await create(_keep_nothing)
+        digest = await _digest(request)
+        kept = await self._database.read(find_answer, key, self._clock() - LIFETIME)
+        if kept is not None:
+            return _again(kept, digest)
+        return await self._first(key, digest, create)
+
+    async def _first(
+        self, key: Key, digest: str, create: Callable[[Keep], Awaitable[Response]]
+    ) -> Response:
+        now = self._clock()
+        kept: Answer | None
+
+        def keep(connection: Connection, status: int, body: bytes) -> None:
+            keep_answer(connection, key, Answer(digest, status, body), now, LIFETIME)
+
+        try:
+            return await create(keep)
+        except Unprocessable as refusal:
+            kept = await self._keep_refusal(key, Answer(digest, refusal.status, refusal.body))
+        except IntegrityError:
+            kept = await self._database.read(find_answer, key, now - LIFETIME)
+            if kept is None:
+                raise
+        return _again(kept, digest)
+
+    async def _keep_refusal(self, key: Key, answer: Answer) -> Answer:
+        """The answer kept under `key`: this one, unless the same request was quicker elsewhere."""
+        now = self._clock()
+        try:
+            await self._database.write(keep_answer, key, answer, now, LIFETIME)
+        except IntegrityError:
+            kept = await self._database.read(find_answer, key, now - LIFETIME)
+            return kept or answer
+        return answer
+
+
+def _key(request: Request, user_id: int) -> Key | None:
+    sent = request.header(b"idempotency-key")
+    if not sent:
+        return None
+    try:
+        text_value(sent)
+    except Refused as refused:
+        raise Unprocessable({"idempotency_key": [str(refused)]}) from None
+    return Key(user_id, request.method, request.path, sent)
+
+
+def _keep_nothing(connection: Connection, status: int, body: bytes) -> None:
+    """There is no key to keep it under."""
+
+
+async def _digest(request: Request) -> str:
+    content_type = request.headers.get(b"content-type", b"")
+    parts = (content_type, request.query, await request.body())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _again(kept: Answer, digest: str) -> Response:
+    if kept.digest != digest:
+        raise Unprocessable({"idempotency_key": [_OTHER_REQUEST]})
+    return Response(kept.status, kept.body)

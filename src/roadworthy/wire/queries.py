@@ -1,0 +1,64 @@
+"""SQL of kept answers."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select
+
+from roadworthy.database import Connection
+from roadworthy.wire.tables import idempotency_keys as keys
+
+
+class Key(NamedTuple):
+    """Whose key it is and what it was sent to."""
+
+    user_id: int
+    method: str
+    path: str
+    key: str
+
+
+class Answer(NamedTuple):
+    """What was answered, and the digest of the request that asked."""
+
+    digest: str
+    status: int
+    body: bytes
+
+
+_FIND = select(keys.c.request_digest, keys.c.status, keys.c.body).where(
+    *(keys.c[name] == bindparam(name) for name in Key._fields),
+    keys.c.created_at > bindparam("after"),
+)
+
+
+def find_answer(connection: Connection, key: Key, after: datetime) -> Answer | None:
+    """The answer kept under `key` if it was given later than `after`."""
+    row = connection.execute(_FIND, {**key._asdict(), "after": after}).first()
+    return Answer(*row) if row else None
+
+
+def keep_answer(
+    connection: Connection, key: Key, answer: Answer, now: datetime, lifetime: timedelta
+) -> None:
+    """Keep `answer` in place of one that is out of date.
+
+    Raises `IntegrityError` when one is kept that is not.
+    """
+    same_key = (keys.c[name] == value for name, value in key._asdict().items())
+    connection.execute(delete(keys).where(*same_key, keys.c.created_at <= now - lifetime))
+    connection.execute(
+        insert(keys),
+        {
+            **key._asdict(),
+            "request_digest": answer.digest,
+            "status": answer.status,
+            "body": answer.body,
+            "created_at": now,
+        },
+    )
+
+
+def purge_answers(connection: Connection, until: datetime) -> int:
+    """Forget the answers given at `until` or before: how many."""
+    return connection.execute(delete(keys).where(keys.c.created_at <= until)).rowcount
