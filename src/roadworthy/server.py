@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 
 import roadworthy.app  # noqa: F401 -- server processes are forked with it loaded
@@ -39,6 +39,7 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
         port=port,
         workers=workers,
         interface=Interfaces.ASGI,
+        runtime_mode=RuntimeModes.st,
         loop=Loops.uvloop,
         http=HTTPModes.auto,
         websockets=False,

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from roadworthy.database.core import Busy, Database, Unavailable
 from roadworthy.database.opening import open_database
+from roadworthy.database.prepared import LookUp
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Identity",
     "Instant",
     "IntegrityError",
+    "LookUp",
     "Unavailable",
     "json_rows",
     "metadata",

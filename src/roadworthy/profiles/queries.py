@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from roadworthy.accounts import revoked_tokens, users
-from roadworthy.database import Connection, json_rows
+from roadworthy.database import Connection, LookUp, json_rows
 from roadworthy.documents import attached_files
 from roadworthy.profiles.profile import FIELDS
 from roadworthy.profiles.tables import (
@@ -45,7 +45,7 @@ def _entries(table: Table) -> Any:
     return json_rows(table, table.c.profile_id == profiles.c.id, columns).label(table.name)
 
 
-_DRIVER = (
+_DRIVER = LookUp(
     select(
         users.c.id,
         users.c.email,
@@ -78,7 +78,7 @@ _CREATE = insert(profiles).returning(profiles.c.id)
 
 def find_driver(connection: Connection, user_id: int, jti: str) -> Driver | None:
     """Whose token this is: the user, whether the token is revoked, their profile's version."""
-    row = connection.execute(_DRIVER, {"user_id": user_id, "jti": jti}).first()
+    row = _DRIVER.first(connection, {"user_id": user_id, "jti": jti})
     return Driver(*row) if row else None
 
 

@@ -79,15 +79,16 @@ def _wrapped(found: object, key: str, fields: Collection[str]) -> Parameters:
 
 def _json(body: bytes) -> object:
     try:
-        return json.loads(
-            body.decode("utf-8"), parse_int=Number, parse_float=Number, parse_constant=_no_constant
-        )
+        return _DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
 
 
 def _no_constant(name: str) -> object:
     raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_no_constant)
 
 
 def _form(encoded: bytes) -> Parameters:

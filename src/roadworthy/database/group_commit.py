@@ -1,0 +1,191 @@
+"""SQLite's writer: writes that wait share one commit, and nobody is answered before it is on disk.
+
+Statements run on the event loop, as a thread of their own would fight it for the interpreter
+(measured: three times the processor time). What may wait, for a disk or for another process,
+runs in a thread.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from roadworthy.database.core import Busy, Unavailable, is_outage
+from roadworthy.telemetry import metrics
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+MOST_IN_A_COMMIT = 128
+MOST_WAITING = 2048
+
+_DO_NOT_WAIT = "PRAGMA busy_timeout = 0"
+_WAIT = "PRAGMA busy_timeout = 10000"
+
+
+@dataclass(slots=True)
+class _Write:
+    run: Callable[[Connection], Any]
+    answer: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class GroupCommit:
+    """Runs each write in a savepoint of one transaction; one that fails is undone alone.
+
+    `turn_path` is a file on which the writers of all processes queue.
+    """
+
+    def __init__(self, engine: Engine, turn_path: str):
+        self._engine = engine
+        self._turn = _Turn(turn_path)
+        self._waiting: deque[_Write] = deque()
+        self._at_work: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._connection: Connection | None = None
+
+    async def run(self, write: Callable[[Connection], T]) -> T:
+        """What `write` returns, once it is durable. Raises `Busy` and `Unavailable`."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise Busy
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._waiting.append(_Write(write, answer))
+        if self._at_work is None:
+            self._at_work = loop.create_task(self._work())
+        return await answer
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then let go of the file."""
+        if self._at_work is not None:
+            await self._at_work
+        self._thread.shutdown()
+        self._disconnect()
+        self._turn.close()
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                count = min(len(self._waiting), MOST_IN_A_COMMIT)
+                batch = [self._waiting.popleft() for _ in range(count)]
+                await self._commit(batch)
+                _answer(batch)
+                metrics.writer_batch.observe(count)
+                metrics.writer_queue.set(len(self._waiting))
+        finally:
+            self._at_work = None
+
+    async def _commit(self, batch: list[_Write]) -> None:
+        try:
+            connection, driver = await self._begin()
+            for write in batch:
+                _run(write, connection, driver)
+            await self._off_loop(lambda: driver.execute("COMMIT"))
+        except (sqlite3.Error, DBAPIError, OSError) as error:
+            reason = str(error.orig if isinstance(error, DBAPIError) else error)
+            log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
+            self._disconnect()
+            for write in batch:
+                write.error = Unavailable(reason)
+        finally:
+            self._turn.end()
+
+    async def _begin(self) -> tuple[Connection, sqlite3.Connection]:
+        if not self._turn.take_at_once():
+            await self._off_loop(self._turn.take)
+        if self._connection is None:
+            self._connection = await self._off_loop(self._engine.connect)
+        driver: Any = self._connection.connection.driver_connection
+        # Nobody of ours holds the lock now; somebody else's tool may, for ten seconds.
+        await self._begin_immediate(driver)
+        return self._connection, driver
+
+    async def _begin_immediate(self, driver: sqlite3.Connection) -> None:
+        driver.execute(_DO_NOT_WAIT)
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            driver.execute(_WAIT)
+            await self._off_loop(lambda: driver.execute("BEGIN IMMEDIATE"))
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _disconnect(self) -> None:
+        """Closing also undoes what was not committed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _run(write: _Write, connection: Connection, driver: sqlite3.Connection) -> None:
+    driver.execute("SAVEPOINT one")
+    try:
+        write.result = write.run(connection)
+    except BaseException as error:  # handed to the one who waits
+        if not driver.in_transaction or (isinstance(error, DBAPIError) and is_outage(error)):
+            raise sqlite3.OperationalError(str(getattr(error, "orig", error))) from error
+        write.error = error
+        driver.execute("ROLLBACK TO one")
+    driver.execute("RELEASE one")
+
+
+def _answer(batch: list[_Write]) -> None:
+    for write in batch:
+        if write.answer.cancelled():
+            continue
+        if write.error is not None:
+            write.answer.set_exception(write.error)
+        else:
+            write.answer.set_result(write.result)
+
+
+class _Turn:
+    """A place in the queue of writers, of this and of other processes.
+
+    SQLite's own lock is polled, up to 100 ms apart, and takes no turns; the kernel's wakes the
+    next in line at once, and lets go by itself when a process dies.
+    """
+
+    def __init__(self, path: str):
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take_at_once(self) -> bool:
+        """Whether it was free. Raises `OSError`."""
+        try:
+            fcntl.flock(self._file(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def take(self) -> None:
+        """Wait for it. Raises `OSError`."""
+        fcntl.flock(self._file(), fcntl.LOCK_EX)
+
+    def end(self) -> None:
+        """Let the next one go."""
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _file(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._descriptor
