@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from roadworthy.database.core import Busy, Database, Unavailable
 from roadworthy.database.opening import open_database
-from roadworthy.database.prepared import LookUp
+from roadworthy.database.prepared import Prepared
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "Identity",
     "Instant",
     "IntegrityError",
-    "LookUp",
+    "Prepared",
     "Unavailable",
     "json_rows",
     "metadata",

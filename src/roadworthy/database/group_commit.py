@@ -134,11 +134,15 @@ def _run(write: _Write, connection: Connection, driver: sqlite3.Connection) -> N
     try:
         write.result = write.run(connection)
     except BaseException as error:  # handed to the one who waits
-        if not driver.in_transaction or (isinstance(error, DBAPIError) and is_outage(error)):
+        if not driver.in_transaction or isinstance(error, sqlite3.Error) or _is_outage(error):
             raise sqlite3.OperationalError(str(getattr(error, "orig", error))) from error
         write.error = error
         driver.execute("ROLLBACK TO one")
     driver.execute("RELEASE one")
+
+
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and is_outage(error)
 
 
 def _answer(batch: list[_Write]) -> None:

@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import structlog
 from sqlalchemy import Connection, NullPool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable, is_outage
 from roadworthy.telemetry import metrics
@@ -20,17 +24,19 @@ CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
 
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+"""What a connection raises, or cannot be made with, when the server is not there for us."""
 
 
 class PostgreSQL(Database):
-    """Connections kept open: some that commit by themselves, for reads, and some for writes."""
+    """Keeps connections open, some for reads and some for writes, so that neither waits for both.
+
+    Each commits by itself; a write begins and ends its transaction by hand, as on SQLite.
+    """
 
     def __init__(self, url: str):
-        engine = postgresql_engine(url)
-        self._engine = engine
-        reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._readers = _Connections(reading, "read")
-        self._writers = _Connections(engine, "write")
+        self._engine = postgresql_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+        self._readers = _Connections(self._engine, "read")
+        self._writers = _Connections(self._engine, "write")
         self._sampling: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -43,11 +49,7 @@ class PostgreSQL(Database):
         return await self._readers.run(query, *args, **kwargs)
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        def unit(connection: Connection) -> T:
-            with connection.begin():
-                return query(connection, *args, **kwargs)
-
-        return await self._writers.run(unit)
+        return await self._writers.run(_in_transaction, query, *args, **kwargs)
 
     async def close(self) -> None:
         if self._sampling is not None:
@@ -76,92 +78,126 @@ def postgresql_engine(url: str) -> AsyncEngine:
         )
 
     return create_async_engine(
-        "postgresql+asyncpg://", async_creator=connect, poolclass=NullPool, hide_parameters=True
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        poolclass=NullPool,
+        hide_parameters=True,
     )
 
 
+def _in_transaction(
+    connection: Connection, query: Query[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    driver: Any = connection.connection.driver_connection
+    await_only(driver.execute("BEGIN"))
+    try:
+        result = query(connection, *args, **kwargs)
+    except BaseException:
+        if not driver.is_closed():
+            await_only(driver.execute("ROLLBACK"))
+        raise
+    await_only(driver.execute("COMMIT"))
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A connection as SQLAlchemy's two faces and the driver know it."""
+
+    asynchronous: AsyncConnection
+    synchronous: Connection
+    driver: Any
+
+
 class _Connections:
-    """At most `CONNECTIONS` open ones; taking the one used last keeps its statements warm."""
+    """At most `CONNECTIONS`; the one used last goes first, as its statements are warm."""
 
     def __init__(self, engine: AsyncEngine, name: str):
         self._engine = engine
         self._name = name
+        self._idle: list[_Kept] = []
         self._in_use = 0
-        self._idle: list[AsyncConnection] = []
-        self._room = asyncio.Semaphore(CONNECTIONS)
-        self._waiting = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._take_place()
-        connection: AsyncConnection | None = None
-        self._in_use += 1
+        kept: _Kept | None = None
         try:
-            connection = await self._connection()
-            result = await connection.run_sync(query, *args, **kwargs)
+            kept = await self._connection()
+            result = await greenlet_spawn(
+                lambda connection: query(connection, *args, **kwargs), kept.synchronous
+            )
         except BaseException as error:
-            if connection is not None:
-                await self._put_back(connection)
+            if kept is not None:
+                await self._put_back(kept)
             raise _judged(error) from error
         else:
-            self._idle.append(connection)
+            self._idle.append(kept)
             return result
         finally:
-            self._in_use -= 1
-            self._room.release()
+            self._leave_place()
+
+    async def close(self) -> None:
+        """Wait for what is under way, then let go of every connection."""
+        for _ in range(CONNECTIONS):
+            await self._take_place()
+        for kept in self._idle:
+            await _discard(kept)
+        self._idle.clear()
 
     def sample(self) -> None:
         metrics.pool_in_use.labels(self._name).set(self._in_use)
-        metrics.pool_waiting.labels(self._name).set(self._waiting)
-
-    async def close(self) -> None:
-        for _ in range(CONNECTIONS):
-            await self._room.acquire()
-        for connection in self._idle:
-            await connection.close()
-        self._idle.clear()
+        metrics.pool_waiting.labels(self._name).set(len(self._waiting))
 
     async def _take_place(self) -> None:
-        if self._waiting >= MOST_WAITING:
-            raise Busy
-        self._waiting += 1
-        try:
-            await self._room.acquire()
-        finally:
-            self._waiting -= 1
-
-    async def _connection(self) -> AsyncConnection:
-        while self._idle:
-            connection = self._idle.pop()
-            if _alive(connection):
-                return connection
-            await connection.invalidate()
-            await connection.close()
-        return await self._engine.connect()
-
-    async def _put_back(self, connection: AsyncConnection) -> None:
-        """After an error: kept only when nothing is left open on it."""
-        if _alive(connection) and not connection.in_transaction():
-            self._idle.append(connection)
+        if self._in_use < CONNECTIONS:
+            self._in_use += 1
             return
-        await asyncio.shield(_discard(connection))
+        if len(self._waiting) >= MOST_WAITING:
+            raise Busy
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave_place()
+            raise
+
+    def _leave_place(self) -> None:
+        """The first who waits gets it; only when nobody does is it free."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._in_use -= 1
+
+    async def _connection(self) -> _Kept:
+        while self._idle:
+            kept = self._idle.pop()
+            if not kept.driver.is_closed():
+                return kept
+            await _discard(kept)
+        connection = await self._engine.connect()
+        synchronous = connection.sync_connection
+        assert synchronous is not None  # noqa: S101 -- it has just been opened
+        return _Kept(connection, synchronous, synchronous.connection.driver_connection)
+
+    async def _put_back(self, kept: _Kept) -> None:
+        """After an error: kept only when no transaction is left open on it."""
+        if kept.driver.is_closed() or kept.driver.is_in_transaction():
+            await asyncio.shield(_discard(kept))
+        else:
+            self._idle.append(kept)
 
 
-async def _discard(connection: AsyncConnection) -> None:
+async def _discard(kept: _Kept) -> None:
     try:
-        await connection.invalidate()
-        await connection.close()
+        await kept.asynchronous.invalidate()
+        await kept.asynchronous.close()
     except (*AWAY, DBAPIError):
         log.info("database", reason="a broken connection was dropped")
-
-
-def _alive(connection: AsyncConnection) -> bool:
-    if connection.closed or connection.invalidated:
-        return False
-    raw = connection.sync_connection
-    if raw is None:
-        return False
-    driver = raw.connection.driver_connection
-    return driver is not None and not driver.is_closed()
 
 
 def _judged(error: BaseException) -> BaseException:

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from roadworthy.accounts import revoked_tokens, users
-from roadworthy.database import Connection, LookUp, json_rows
+from roadworthy.database import Connection, Prepared, json_rows
 from roadworthy.documents import attached_files
 from roadworthy.profiles.profile import FIELDS
 from roadworthy.profiles.tables import (
@@ -45,7 +45,7 @@ def _entries(table: Table) -> Any:
     return json_rows(table, table.c.profile_id == profiles.c.id, columns).label(table.name)
 
 
-_DRIVER = LookUp(
+_DRIVER = Prepared(
     select(
         users.c.id,
         users.c.email,
@@ -73,7 +73,11 @@ _PROFILE = (
     .where(profiles.c.id == bindparam("profile_id"))
 )
 
-_CREATE = insert(profiles).returning(profiles.c.id)
+_CREATE = Prepared(
+    insert(profiles)
+    .values({column: bindparam(column.name) for column in profiles.c if column.name != "id"})
+    .returning(profiles.c.id)
+)
 
 
 def find_driver(connection: Connection, user_id: int, jti: str) -> Driver | None:
@@ -101,7 +105,9 @@ def create_profile(
         "created_at": now,
         "updated_at": now,
     }
-    return int(connection.execute(_CREATE, row).scalar_one())
+    created = _CREATE.first(connection, row)
+    assert created is not None  # noqa: S101 -- it returned, so it inserted
+    return int(created[0])
 
 
 def change_profile(
