@@ -1,0 +1,1 @@
+"""Tables of requests and what they are answered; adding a case is adding a row."""
