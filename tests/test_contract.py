@@ -10,7 +10,7 @@ from tests.support.service import PROFILE, Service
 REQUEST = Path(__file__, "../data/create-profile.request.json").resolve().read_bytes()
 RESPONSE = Path(__file__, "../data/create-profile.response.json").resolve().read_bytes()
 
-HEADERS = [
+HEADERS: list[tuple[str, str | re.Pattern[str]]] = [
     ("x-frame-options", "SAMEORIGIN"),
     ("x-xss-protection", "0"),
     ("x-content-type-options", "nosniff"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.scenarios.scenario import Scenario
+from tests.scenarios.scenario import Scenario, each
 
 USERS = "/api/v1/users"
 SIGN_IN = "/api/v1/users/sign_in"
@@ -62,12 +62,11 @@ SCENARIOS = [
     _sign_up("a password of accents", 201, email="accents@example.com", password="pässwörd"),
     *(
         _sign_up(f"no address {sent!r}", 422, errors={"email": INVALID}, email=sent)
-        for sent in ("x", "a@b@c", "a b@c", "@", "a@", "@b", "a@b\n", True, "a\0@b")
-        if sent != "a@b\n"
+        for sent in each("x", "a@b@c", "a b@c", "@", "a@", "@b", True, "a\0@b")
     ),
     *(
         _sign_up(f"a blank address {sent!r}", 422, errors={"email": BLANK}, email=sent)
-        for sent in ("", "  ", None, [], {"a": 1})
+        for sent in each("", "  ", None, [], {"a": 1})
     ),
     _sign_up(
         "too long an address",
@@ -99,7 +98,7 @@ SCENARIOS = [
             password_confirmation=sent,
             errors={"password_confirmation": ["doesn't match Password"]},
         )
-        for sent in ("other", "")
+        for sent in each("other", "")
     ),
     _sign_up(
         "everything wrong",
@@ -126,7 +125,7 @@ SCENARIOS = [
             json=body,
             errors={"email": BLANK, "password": BLANK},
         )
-        for body in (
+        for body in each(
             {},
             {"user": {}},
             {"user": None},
@@ -173,7 +172,7 @@ SCENARIOS = [
             answer=NOT_SIGNED_IN,
             sends={"www-authenticate": "Bearer"},
         )
-        for body in ({}, {"user": "x"}, {"email": "a@b", "password": PASSWORD}, [])
+        for body in each({}, {"user": "x"}, {"email": "a@b", "password": PASSWORD}, [])
     ),
     Scenario(
         "sign in with nothing", 401, "POST", path=SIGN_IN, signed_in=False, answer=NOT_SIGNED_IN

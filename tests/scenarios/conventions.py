@@ -235,8 +235,9 @@ SCENARIOS = [
         sends={
             "access-control-allow-origin": ORIGIN,
             "access-control-allow-methods": "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS",
-            "access-control-allow-headers": "Authorization, Content-Type, Content-MD5, If-None-Match, Idempotency-Key, "
-            "JWT-AUD, X-Request-Id, X-Requested-With, " + re.sub("^.*Retry-After, ", "", EXPOSED),
+            "access-control-allow-headers": "Authorization, Content-Type, Content-MD5, "
+            "If-None-Match, Idempotency-Key, JWT-AUD, X-Request-Id, X-Requested-With, "
+            + re.sub("^.*Retry-After, ", "", EXPOSED),
         },
     ),
     Scenario(

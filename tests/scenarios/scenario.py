@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from tests.support.service import PROFILE, VALID, Driver, Service
 
@@ -40,10 +41,13 @@ class Scenario:
     """Columns of the driver's profile afterwards; empty: there is none."""
 
 
+def each(*values: Any) -> tuple[Any, ...]:
+    """Values of whatever types, to make a row of each."""
+    return values
+
+
 def form(**fields: str) -> str:
     """`VALID`, changed by `fields`, as a form's body."""
-    from urllib.parse import quote
-
     changed = {**VALID, **fields}
     return "&".join(f"profile[{name}]={quote(value)}" for name, value in changed.items())
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.scenarios.scenario import Scenario
+from tests.scenarios.scenario import Scenario, each
 from tests.support.service import VALID
 
 NO_DATE = ["is not a valid date"]
@@ -13,7 +13,7 @@ def _post(name: str, value: Any) -> dict[str, Any]:
 
 
 def _raw(name: str, text: str) -> dict[str, Any]:
-    body = '{"profile":{"%s":%s}}' % (name, text)
+    body = f'{{"profile":{{"{name}":{text}}}}}'
     return {"body": body, "type": "application/json", "method": "PATCH", "profile": VALID}
 
 
@@ -27,7 +27,7 @@ SCENARIOS = [
             shows={"first_name": sent},
             stored={"first_name": sent},
         )
-        for sent in (
+        for sent in each(
             "Zoë",
             "  spaced  ",
             "& < > \" ' \\",
@@ -55,7 +55,7 @@ SCENARIOS = [
             errors={"last_name": ["can't be blank"]},
             stored={},
         )
-        for sent in ("", " ", "\t\n", "\u3000", None, [], ["x"], {}, {"a": "b"})
+        for sent in each("", " ", "\t\n", "\u3000", None, [], ["x"], {}, {"a": "b"})
     ),
     *(
         Scenario(
@@ -65,7 +65,7 @@ SCENARIOS = [
             errors={"last_name": ["is invalid"]},
             stored={},
         )
-        for sent in (True, False, "a\0b")
+        for sent in each(True, False, "a\0b")
     ),
     Scenario(
         "a lone surrogate",
@@ -148,7 +148,7 @@ SCENARIOS = [
             **_post("english_level", sent),
             errors={"english_level": ["is not included in the list"]},
         )
-        for sent in ("Fluent", "good", 1, True, " ")
+        for sent in each("Fluent", "good", 1, True, " ")
     ),
     # Dates
     *(
@@ -158,7 +158,7 @@ SCENARIOS = [
             **_post("birth_date", sent),
             shows={"birth_date": "2000-03-20"},
         )
-        for sent in (
+        for sent in each(
             "2000-03-20",
             "2000-03-20T23:30:00-05:00",
             "2000-03-20 10:02:34",
@@ -190,7 +190,7 @@ SCENARIOS = [
         Scenario(
             f"no date: {sent!r}", 422, **_post("birth_date", sent), errors={"birth_date": NO_DATE}
         )
-        for sent in (
+        for sent in each(
             20000320,
             0,
             True,
@@ -226,6 +226,6 @@ SCENARIOS = [
             **_post("birth_date", sent),
             errors={"birth_date": ["can't be blank"]},
         )
-        for sent in ("", "  ", None, [], {"a": 1})
+        for sent in each("", "  ", None, [], {"a": 1})
     ),
 ]

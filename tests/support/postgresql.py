@@ -1,6 +1,5 @@
 """A PostgreSQL of the tests' own, on a private port."""
 
-import glob
 import os
 import pwd
 import shutil
@@ -93,8 +92,8 @@ class Cluster:
 
 
 def _binary(program: str) -> str:
-    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{program}"))
-    path = found[-1] if found else shutil.which(program)
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    path = str(found[-1]) if found else shutil.which(program)
     if path is None:
         raise RuntimeError(f"{program} is missing: install the Debian package postgresql")
     return path
