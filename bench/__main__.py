@@ -65,8 +65,8 @@ def _plan(options: argparse.Namespace) -> Plan:
     return Plan(
         kinds=KINDS if options.database == "both" else (options.database,),
         requests=[REQUESTS[options.only]] if options.only else list(REQUESTS.values()),
-        rounds=2 if options.quick else 3,
-        seconds=1 if options.quick else 3,
+        rounds=2 if options.quick else 5,
+        seconds=1 if options.quick else 2,
     )
 
 

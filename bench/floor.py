@@ -1,9 +1,12 @@
 """The floor: the smallest honest program that answers POST and GET of a profile as we do.
 
 The same schema, transactions, durability, bytes and headers as the service, from a bare RSGI
-function, msgspec and the raw database drivers; one process, no cache, no layers. What the service
-costs is told as a ratio to this. `python -m bench.floor DATABASE_URL PORT` serves a database that
-`roadworthy migrate` made, with the secret in ROADWORTHY_SECRET_KEY.
+function, msgspec and the raw database drivers; one process, no cache, no layers. A GET asks the two
+questions that the service asks the first time: whose token is this, and what is in their profile.
+What the service costs is told as a ratio to this.
+
+`python -m bench.floor DATABASE_URL PORT` serves a database that `roadworthy migrate` made, with
+the secret in ROADWORTHY_SECRET_KEY.
 """
 
 import asyncio

@@ -46,7 +46,7 @@ def print_table(comparisons: Sequence[Comparison]) -> None:
     table = Table(title="Medians; the ratios are medians of each round's ratio", title_style="")
     for heading in ("database", "request", "at once", "program"):
         table.add_column(heading)
-    for heading in ("req/s", "p50 ms", "p99 ms", "CPU ms", "its database's", "peak MB"):
+    for heading in ("req/s", "p50 ms", "p99 ms", "CPU ms", "PG CPU ms", "peak MB"):
         table.add_column(heading, justify="right")
     for one in comparisons:
         what = (one.database, one.request, str(one.connections))
