@@ -95,8 +95,8 @@ def _measure_on(
 
 
 def _compare_all(one: Server, other: Server, drivers: Drivers, plan: Plan) -> Iterator[Comparison]:
+    compare(one, other, drivers, plan.requests[0], WARM_UP, rounds=1)
     for request in plan.requests:
-        compare(one, other, drivers, request, WARM_UP, rounds=1)
         for connections in CONNECTIONS:
             _tell(f"{one.database.kind}: {request.name}, {connections} connections")
             pace = Pace(connections, plan.seconds)
