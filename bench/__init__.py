@@ -1,0 +1,1 @@
+"""Measures the service against the floor: `python -m bench`."""
