@@ -10,16 +10,19 @@ from sqlalchemy import Connection, Insert, Select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
 _BROKEN_RULE = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 
+Process = Callable[[Any], Any] | None
+
 
 class Prepared:
-    """A statement that goes straight to the driver.
+    """A Core statement that goes straight to the driver.
 
     Core's execution costs more than the point look-up or single insert that it runs (measured:
-    two thirds of it). Rows come as the driver has them: select numbers and text only.
+    two thirds of it), so the few statements that every request pays for go without.
     """
 
     def __init__(self, statement: Select[Any] | Insert):
@@ -31,13 +34,9 @@ class Prepared:
 
         Raises SQLAlchemy's `IntegrityError`, and else what the driver raises.
         """
-        dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name) or self._compile(dialect)
+        compiled = self._for(connection.dialect)
         driver: Any = connection.connection.driver_connection
-        arguments = [
-            process(values[name]) if process else values[name]
-            for name, process in compiled.arguments
-        ]
+        arguments = compiled.arguments_of(values)
         try:
             if isinstance(driver, sqlite3.Connection):
                 row = driver.execute(compiled.sql, arguments).fetchone()
@@ -45,20 +44,68 @@ class Prepared:
                 row = await_only(driver.fetchrow(compiled.sql, *arguments))
         except _BROKEN_RULE as error:
             raise IntegrityError(compiled.sql, None, error) from error
-        return None if row is None else tuple(row)
+        return None if row is None else compiled.row_of(row)
 
-    def _compile(self, dialect: Dialect) -> "_Compiled":
-        compiled = self._statement.compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)  # noqa: S101 -- tells the type
-        arguments = tuple(
-            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in compiled.positiontup or ()
+    def first_by_name(
+        self, connection: Connection, values: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """The same, with the columns' names."""
+        row = self.first(connection, values)
+        return (
+            None
+            if row is None
+            else dict(zip(self._for(connection.dialect).names, row, strict=True))
         )
-        self._compiled[dialect.name] = _Compiled(str(compiled), arguments)
-        return self._compiled[dialect.name]
+
+    def _for(self, dialect: Dialect) -> "_Compiled":
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = _compile(self._statement, dialect)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     sql: str
-    arguments: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+    parameters: tuple[tuple[str, Process], ...]
+    names: tuple[str, ...]
+    results: tuple[Process, ...]
+    """Empty when the driver's own types will do."""
+
+    def arguments_of(self, values: Mapping[str, Any]) -> list[Any]:
+        return [
+            values[name] if process is None else process(values[name])
+            for name, process in self.parameters
+        ]
+
+    def row_of(self, row: Any) -> tuple[Any, ...]:
+        if not self.results:
+            return tuple(row)
+        return tuple(
+            [
+                value if process is None else process(value)
+                for value, process in zip(row, self.results, strict=True)
+            ]
+        )
+
+
+def _compile(statement: Select[Any] | Insert, dialect: Dialect) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)  # noqa: S101 -- tells the type
+    columns = list(statement.exported_columns)
+    results = tuple(
+        _implementation(c.type, dialect).result_processor(dialect, None) for c in columns
+    )
+    return _Compiled(
+        str(compiled),
+        tuple(
+            (name, _implementation(compiled.binds[name].type, dialect).bind_processor(dialect))
+            for name in compiled.positiontup or ()
+        ),
+        tuple(str(column.key) for column in columns),
+        results if any(results) else (),
+    )
+
+
+def _implementation(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    return kind.dialect_impl(dialect)

@@ -1,6 +1,6 @@
 """How an attached file is shown."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -28,12 +28,15 @@ class Attachment(msgspec.Struct, frozen=True):
 EMPTY_ATTACHMENT = Attachment(None, None, None, "", None)
 
 
-def in_slot(files: Iterable[AttachedFile], slot: str) -> Attachment:
+def in_slot(files: Sequence[AttachedFile], slot: str) -> Attachment:
     """The file in a place for one."""
-    return next(iter(in_list(files, slot)), EMPTY_ATTACHMENT)
+    here = in_list(files, slot) if files else ()
+    return here[0] if here else EMPTY_ATTACHMENT
 
 
-def in_list(files: Iterable[AttachedFile], slot: str) -> list[Attachment]:
+def in_list(files: Sequence[AttachedFile], slot: str) -> list[Attachment]:
     """The files in a place for many, in order."""
+    if not files:
+        return []
     here = sorted((f for f in files if f.slot == slot), key=lambda f: (f.position, f.id))
     return [Attachment(f.id, None, f.byte_size, f.filename, None) for f in here]

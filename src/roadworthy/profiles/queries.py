@@ -61,7 +61,7 @@ _DRIVER = Prepared(
     .where(users.c.id == bindparam("user_id"))
 )
 
-_PROFILE = (
+_PROFILE = Prepared(
     select(
         profiles,
         users.c.email,
@@ -88,8 +88,7 @@ def find_driver(connection: Connection, user_id: int, jti: str) -> Driver | None
 
 def find_profile(connection: Connection, profile_id: int) -> dict[str, Any] | None:
     """The profile with all it shows, its collections as JSON lists."""
-    row = connection.execute(_PROFILE, {"profile_id": profile_id}).mappings().first()
-    return dict(row) if row else None
+    return _PROFILE.first_by_name(connection, {"profile_id": profile_id})
 
 
 def create_profile(

@@ -130,4 +130,4 @@ def _rendering(version: int, profile: Profile) -> Rendering:
     return Rendering(version, body, etag_of(body))
 
 
-_ENCODER = msgspec.json.Encoder()
+_ENCODER = msgspec.json.Encoder(enc_hook=str)  # a `Moment` is the text it shows
