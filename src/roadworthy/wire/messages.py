@@ -126,6 +126,4 @@ def json_response(status: int, value: object, headers: dict[str, str] | None = N
 
 def instant_text(moment: datetime) -> str:
     """UTC to the millisecond: `2026-11-23T16:23:29.767Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
-        f"{moment.microsecond // 1000:03d}Z"
-    )
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
