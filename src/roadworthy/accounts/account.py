@@ -10,8 +10,9 @@ from roadworthy.wire.values import BLANK, INVALID, Refused, is_blank
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 128
+ADDRESS_SPACES = " \t\n\v\f\r"
 
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+", re.ASCII)
 """Devise's own check, no stricter: addresses that begin with a dot sign up too."""
 
 
@@ -26,7 +27,7 @@ class NewAccount:
 
 def stored_address(email: str) -> str:
     """The form in which addresses are kept and compared: no case, no outer spaces."""
-    return email.strip().lower()
+    return email.strip(ADDRESS_SPACES).lower()
 
 
 def judge_sign_up(given: Mapping[str, Any]) -> tuple[NewAccount, dict[str, list[str]]]:

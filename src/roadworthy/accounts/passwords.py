@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from roadworthy.telemetry import metrics
@@ -46,8 +47,15 @@ class Passwords:
         Raises a 503 `Refusal` when too many wait.
         """
         against = digest or self._nobodys_digest
-        same = await self._off_loop(lambda: self._hasher.verify(password, against))
+        same = await self._off_loop(lambda: self._is_of(password, against))
         return same and digest is not None
+
+    def _is_of(self, password: str, digest: str) -> bool:
+        try:
+            return self._hasher.verify(password, digest)
+        except UnknownHashError:  # moved in from elsewhere, or closed: opens for nobody
+            self._hasher.verify(password, self._nobodys_digest)
+            return False
 
     def close(self) -> None:
         """Let go of the threads."""

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from roadworthy.accounts.account import NewAccount, judge_sign_up, refuse, stored_address
+from roadworthy.accounts.account import (
+    ADDRESS_SPACES,
+    LONGEST_PASSWORD,
+    SHORTEST_PASSWORD,
+    NewAccount,
+    judge_sign_up,
+    refuse,
+    stored_address,
+)
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
     User,
@@ -31,18 +39,12 @@ from roadworthy.wire import (
     instant_text,
     json_response,
     nested,
+    shapes,
 )
+from roadworthy.wire.shapes import Shape
 from roadworthy.wire.values import TAKEN, is_unicode
 
 WRONG = "Invalid Email or password."
-
-_EMAIL = Parameter("email", "E-mail address", required=True)
-_PASSWORD = Parameter(
-    "password",
-    "Password",
-    {"type": "string", "format": "password", "minLength": 8, "maxLength": 128},
-    required=True,
-)
 
 
 class AccountRoutes:
@@ -141,6 +143,26 @@ def _to_the_millisecond(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+_ADDRESS = {
+    "type": "string",
+    "maxLength": 255,
+    "pattern": f"^[{ADDRESS_SPACES}]*[^@{ADDRESS_SPACES}\0]+@[^@{ADDRESS_SPACES}\0]+[{ADDRESS_SPACES}]*$",
+    "examples": [".+driver@example.com"],
+}
+_SECRET = {
+    "type": "string",
+    "format": "password",
+    "minLength": SHORTEST_PASSWORD,
+    "maxLength": LONGEST_PASSWORD,
+    "pattern": shapes.NOT_BLANK,
+}
+_LONG_NUMBER = {"type": "integer", "minimum": 10 ** (SHORTEST_PASSWORD - 1)}
+_EMAIL = Parameter("email", "E-mail address", Shape(_ADDRESS, _ADDRESS), required=True)
+_PASSWORD = Parameter(
+    "password", "Password", Shape({"anyOf": [_SECRET, _LONG_NUMBER]}, _SECRET), required=True
+)
+_AGAIN = {"type": "string", "format": "password"}
+
 _SIGN_UP = Operation(
     "Sign up",
     tag="Users",
@@ -150,11 +172,14 @@ _SIGN_UP = Operation(
     parameters=(
         _EMAIL,
         _PASSWORD,
-        Parameter("password_confirmation", "The password again"),
-        Parameter("phone_number", "Phone number"),
+        Parameter(
+            "password_confirmation",
+            "The password again",
+            Shape({**_AGAIN, "type": ["string", "integer", "null"]}, _AGAIN),
+        ),
+        Parameter("phone_number", "Phone number", shapes.optional_text()),
     ),
     example={"email": ".+driver@example.com", "password": "correct horse battery"},
-    optional_body=True,
     gives_token=True,
 )
 _SIGN_IN = Operation(
@@ -165,11 +190,11 @@ _SIGN_IN = Operation(
     key="user",
     parameters=(_EMAIL, _PASSWORD),
     example={"email": ".+driver@example.com", "password": "correct horse battery"},
-    optional_body=True,
     gives_token=True,
 )
 _SIGN_OUT = Operation(
     "Sign out: revoke this token",
     tag="Users",
     answers={204: "Revoked, or there was nothing to revoke", 401: "The token does not verify"},
+    may_be_signed_in=True,
 )

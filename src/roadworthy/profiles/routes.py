@@ -30,6 +30,7 @@ from roadworthy.wire import (
     Route,
     Unprocessable,
     nested,
+    shapes,
 )
 from roadworthy.wire.values import TAKEN
 
@@ -144,17 +145,17 @@ async def _given(request: Request) -> Parameters:
     return given
 
 
-_TEXT = {"type": "string", "maxLength": 255}
-_DATE = {"type": "string", "examples": ["2000-03-20", "20/03/2000"]}
+_TEXT = shapes.required_text()
+_DAY = shapes.day()
 _PARAMETERS = (
     Parameter("first_name", "Profile first name", _TEXT, required=True),
     Parameter("last_name", "Profile last name", _TEXT, required=True),
     Parameter("postcode", "Profile postcode", _TEXT, required=True),
-    Parameter("birth_date", "Profile birth date", _DATE, required=True),
-    Parameter("start_date", "Profile start date", _DATE, required=True),
+    Parameter("birth_date", "Profile birth date", _DAY, required=True),
+    Parameter("start_date", "Profile start date", _DAY, required=True),
     Parameter("contact_phone_number", "Profile contact phone number", _TEXT, required=True),
-    Parameter("bio", "Profile bio", {"type": ["string", "null"], "maxLength": LONGEST_BIO}),
-    Parameter("english_level", "Profile English level", {"enum": [None, *ENGLISH_LEVELS]}),
+    Parameter("bio", "Profile bio", shapes.optional_text(LONGEST_BIO)),
+    Parameter("english_level", "Profile English level", shapes.choice(ENGLISH_LEVELS)),
 )
 _EXAMPLE = {
     "first_name": "Virgie",
@@ -182,6 +183,7 @@ _CREATE = Operation(
     parameters=_PARAMETERS,
     example=_EXAMPLE,
     signed_in=True,
+    keeps_answers=True,
 )
 _CHANGE = Operation(
     "Change the given fields of the profile",
@@ -190,7 +192,7 @@ _CHANGE = Operation(
     schema=ProfileBody,
     key="profile",
     flat_body=True,
-    parameters=_PARAMETERS,
+    parameters=tuple(parameter.optional() for parameter in _PARAMETERS),
     example={"postcode": "AB1 2CD"},
     signed_in=True,
 )

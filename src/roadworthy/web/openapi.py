@@ -1,12 +1,12 @@
 """The API document (OpenAPI 3.1), made from the routes themselves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from roadworthy import __version__
-from roadworthy.wire import Operation, Parameter, Route
+from roadworthy.wire import Operation, Route
 
 Schema = dict[str, Any]
 
@@ -83,17 +83,29 @@ def _operation(method: str, path: str, operation: Operation) -> Schema:
         "tags": [operation.tag],
         "parameters": list(_parameters(method, operation)),
         "responses": _responses(method, operation),
-        "security": [{"bearer": []}] if operation.signed_in else [],
+        "security": _security(operation),
     }
     if operation.key:
         described["requestBody"] = _request_body(operation, operation.key)
     return described
 
 
+def _security(operation: Operation) -> list[Schema]:
+    if operation.may_be_signed_in:
+        return [{"bearer": []}, {}]
+    return [{"bearer": []}] if operation.signed_in else []
+
+
 def _parameters(method: str, operation: Operation) -> Iterable[Schema]:
     yield _header("X-Request-Id", "Comes back in the response; made up when it is not sent")
     if operation.signed_in or operation.gives_token:
         yield _header("JWT-AUD", "The audience of the token: the same at sign-in and in use")
+    if operation.keeps_answers:
+        yield _header(
+            "Idempotency-Key",
+            "Names this request: the same again, within 24 hours, gets the same answer",
+            {"type": "string", "maxLength": 255},
+        )
     if operation.conditional and method in {"GET", "HEAD"}:
         yield _header("If-None-Match", "Entity tags the client has; 304 when one is current")
     if operation.key:
@@ -103,47 +115,54 @@ def _parameters(method: str, operation: Operation) -> Iterable[Schema]:
             "style": "deepObject",
             "explode": True,
             "description": "The same fields in the query string; they take the body's place",
-            "schema": {"type": "object", "properties": _properties(operation.parameters)},
+            "schema": _form_object(operation, str),
         }
 
 
-def _header(name: str, description: str) -> Schema:
-    schema = {"type": "string"}
-    return {"name": name, "in": "header", "description": description, "schema": schema}
+def _header(name: str, description: str, schema: Schema | None = None) -> Schema:
+    return {
+        "name": name,
+        "in": "header",
+        "description": description,
+        "schema": schema or {"type": "string"},
+    }
 
 
 def _request_body(operation: Operation, key: str) -> Schema:
-    fields = _object(operation.parameters)
+    fields = _object(operation, {p.name: dict(p.shape.json) for p in operation.parameters}, str)
     nested = {"type": "object", "properties": {key: fields}, "required": [key]}
-    accepted = {"anyOf": [nested, fields]} if operation.flat_body else nested
-    flat = _object(operation.parameters, lambda name: f"{key}[{name}]")
+    accepted = {"anyOf": [nested, _flat(fields, key)]} if operation.flat_body else nested
     json_body: Schema = {"schema": accepted}
     if operation.example:
         json_body["example"] = {key: dict(operation.example)}
+    form = {"schema": _form_object(operation, lambda name: f"{key}[{name}]")}
     return {
-        "required": not operation.optional_body,
+        "required": True,
         "content": {
             "application/json": json_body,
-            "application/x-www-form-urlencoded": {"schema": flat},
-            "multipart/form-data": {"schema": flat},
+            "application/x-www-form-urlencoded": form,
+            "multipart/form-data": form,
         },
     }
 
 
-def _object(parameters: Iterable[Parameter], name: Any = str) -> Schema:
-    parameters = tuple(parameters)
-    described: Schema = {"type": "object", "properties": _properties(parameters, name)}
-    required = [name(parameter.name) for parameter in parameters if parameter.required]
-    if required:
-        described["required"] = required
-    return described
+def _flat(fields: Schema, key: str) -> Schema:
+    """The fields without `key` around them, of which at least one is ours."""
+    ours = [{"required": [name]} for name in fields["properties"]]
+    return {**fields, "anyOf": ours, "not": {"required": [key]}}
 
 
-def _properties(parameters: Iterable[Parameter], name: Any = str) -> Schema:
-    return {
-        name(parameter.name): {"description": parameter.description, **parameter.schema}
-        for parameter in parameters
-    }
+def _form_object(operation: Operation, name: Callable[[str], str]) -> Schema:
+    fields = {name(p.name): dict(p.shape.form) for p in operation.parameters}
+    return _object(operation, fields, name)
+
+
+def _object(operation: Operation, fields: Schema, name: Callable[[str], str]) -> Schema:
+    for parameter in operation.parameters:
+        fields[name(parameter.name)]["description"] = parameter.description
+    required = [name(p.name) for p in operation.parameters if p.required]
+    described: Schema = {"type": "object", "properties": fields, "minProperties": 1}
+    return {**described, "required": required} if required else described
 
 
 def _responses(method: str, operation: Operation) -> Schema:
@@ -157,7 +176,7 @@ def _responses(method: str, operation: Operation) -> Schema:
 def _usual_answers(method: str, operation: Operation) -> Mapping[int, str]:
     """What every such request may be answered."""
     usual = {503: "Busy, or a part we need is away: try again later"}
-    if operation.signed_in:
+    if operation.signed_in or operation.may_be_signed_in:
         usual[401] = "Not signed in, or the token is refused"
     if operation.conditional and method in {"GET", "HEAD"}:
         usual[304] = "What the client has is current"

@@ -1,5 +1,6 @@
 """How we speak HTTP: parameters, errors, headers, conditional GET, CORS, the API document."""
 
+from roadworthy.wire import shapes
 from roadworthy.wire.application import Application
 from roadworthy.wire.errors import (
     BadRequest,
@@ -42,5 +43,6 @@ __all__ = [
     "json_response",
     "nested",
     "purge_answers",
+    "shapes",
     "text_value",
 ]

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import UTC, datetime
 from random import getrandbits
 from typing import Any
@@ -35,6 +35,8 @@ class Request:
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(self.headers) != len(scope["headers"]):
+            self._join_lines(scope["headers"])
         self.id = request_id(self.headers.get(b"x-request-id"))
         self._client: str = (scope.get("client") or ("",))[0]
         self._receive = receive
@@ -52,6 +54,12 @@ class Request:
         return self._client in {"127.0.0.1", "::1"} and not any(
             name in self.headers for name in forwarded
         )
+
+    def _join_lines(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
+        """Several lines of a header that is a list are one list (RFC 9110, 5.3)."""
+        tags = [value for name, value in lines if name == b"if-none-match"]
+        if tags:
+            self.headers[b"if-none-match"] = b", ".join(tags)
 
     async def body(self) -> bytes:
         """The whole body. Raises a 413 or 408 `Refusal`, or `ClientGone`."""

@@ -1,10 +1,11 @@
 """A route: where a request goes, and what the API document says of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from roadworthy.wire.messages import Request, Response
+from roadworthy.wire.shapes import Shape
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -15,8 +16,12 @@ class Parameter:
 
     name: str
     description: str
-    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    shape: Shape
     required: bool = False
+
+    def optional(self) -> "Parameter":
+        """The same where it need not be given."""
+        return Parameter(self.name, self.description, self.shape.optional())
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,9 @@ class Operation:
     """The object that the parameters stand in: `profile`, `user`."""
     parameters: tuple[Parameter, ...] = ()
     signed_in: bool = False
-    optional_body: bool = False
+    may_be_signed_in: bool = False
+    keeps_answers: bool = False
+    """Whether an `Idempotency-Key` gets the first answer again."""
     flat_body: bool = False
     """Whether JSON may give the fields without `key` around them."""
     example: Mapping[str, Any] | None = None

@@ -15,6 +15,12 @@ NOT_INCLUDED = "is not included in the list"
 
 MOST_TEXT = 255
 
+SPACES = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+)
+SPACES += "\u2028\u2029\u202f\u205f\u3000"
+"""What is blank to the original: Unicode's White_Space, where Python's own idea has four more."""
+
 _NOT_GIVEN = object()
 
 _DAY = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
@@ -76,7 +82,7 @@ class Fields:
 
 def is_blank(value: object) -> bool:
     """Whether `value` is nothing, or text of nothing but spaces."""
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and not value.strip(SPACES))
 
 
 def text_value(value: object, most: int = MOST_TEXT) -> str | None:
