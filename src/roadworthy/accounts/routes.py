@@ -143,10 +143,11 @@ def _to_the_millisecond(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+_SPACES = f"[{ADDRESS_SPACES}]"
 _ADDRESS = {
     "type": "string",
     "maxLength": 255,
-    "pattern": f"^[{ADDRESS_SPACES}]*[^@{ADDRESS_SPACES}\0]+@[^@{ADDRESS_SPACES}\0]+[{ADDRESS_SPACES}]*$",
+    "pattern": rf"^{_SPACES}*[^@\u0000{ADDRESS_SPACES}]+@[^@\u0000{ADDRESS_SPACES}]+{_SPACES}*$",
     "examples": [".+driver@example.com"],
 }
 _SECRET = {
