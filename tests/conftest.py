@@ -1,93 +1,178 @@
-"""Fixtures: a real PostgreSQL, and the real service on both databases."""
+"""Every test that takes `service` runs twice: on SQLite and on PostgreSQL."""
 
+import itertools
 import os
-from collections.abc import Iterator
-from itertools import count
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-from tests.support.postgresql import Cluster
-from tests.support.service import ORIGIN, SECRET, Service, data_folder, environment, roadworthy
+from roadworthy.migrations import migrate
+from tests.support.client import Client
+from tests.support.drivers import Driver, new_driver, with_profile
+from tests.support.postgres import Cluster
+from tests.support.service import OLD_SECRET, ORIGIN, OTHER_ORIGIN, SECRET, Service
+from tests.support.tables import Tables, open_tables
 
 SOAK = bool(os.environ.get("SOAK"))
+"""Whether full counts are asked for, which take hours."""
 
-settings.register_profile(
-    "roadworthy",
-    max_examples=2000 if SOAK else 60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-settings.load_profile("roadworthy")
+DATABASES = ("sqlite", "postgresql")
 
-_databases = count(1)
+SETTINGS = {
+    "ROADWORTHY_SECRET_KEY": f"{SECRET},{OLD_SECRET}",
+    "ROADWORTHY_CORS_ORIGINS": f"{ORIGIN},{OTHER_ORIGIN}",
+}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is marked `soak` runs only when asked for."""
-    for item in items:
-        if item.get_closest_marker("soak") and not SOAK:
-            item.add_marker(pytest.mark.skip(reason="full counts: run `make soak`"))
+@dataclass(frozen=True)
+class Place:
+    """Where a service keeps its data: a database of its own, already migrated, and a folder."""
+
+    folder: Path
+    url: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            **SETTINGS,
+            "ROADWORTHY_DATA_DIR": str(self.folder),
+            "ROADWORTHY_DATABASE_URL": self.url,
+        }
 
 
-@pytest.fixture(scope="session")
-def soak() -> bool:
-    """Whether full counts are asked for."""
-    return SOAK
+@dataclass(frozen=True)
+class Running:
+    """A running service and the tables it serves from."""
+
+    place: Place
+    process: Service
+    tables: Tables
+
+    @property
+    def url(self) -> str:
+        return self.process.url
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server."""
     cluster = Cluster()
     yield cluster
-    cluster.remove()
+    cluster.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"], scope="session")
-def database(request: pytest.FixtureRequest) -> str:
-    """Everything that asks for it runs on both."""
+@pytest.fixture(scope="session")
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Place]:
+    """Makes an empty database of a kind."""
+    numbers = itertools.count(1)
+
+    def make(kind: str) -> Place:
+        folder = tmp_path_factory.mktemp(kind)
+        if kind == "sqlite":
+            return Place(folder, f"sqlite:///{folder}/roadworthy.db")
+        cluster: Cluster = request.getfixturevalue("cluster")
+        return Place(folder, cluster.create(f"test_{next(numbers)}"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_place(new_database: Callable[[str], Place]) -> Callable[[str], Place]:
+    """Makes a migrated database of a kind."""
+
+    def make(kind: str) -> Place:
+        place = new_database(kind)
+        migrate(place.url)
+        return place
+
+    return make
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each database in turn."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def service(database: str, request: pytest.FixtureRequest) -> Iterator[Service]:
-    """A running service that tests share: each brings its own drivers."""
-    with data_folder() as folder:
-        settings = fresh_settings(database, str(folder), request)
-        with Service(settings) as service:
-            yield service
+def service(kind: str, new_place: Callable[[str], Place]) -> Iterator[Running]:
+    """A service for the whole run: tests bring their own drivers and leave their rows."""
+    yield from _running(new_place(kind))
 
 
 @pytest.fixture
-def own_settings(database: str, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Settings for a service that a test starts, kills and changes as it likes."""
-    with data_folder() as folder:
-        yield fresh_settings(database, str(folder), request)
+def fresh_service(kind: str, new_place: Callable[[str], Place]) -> Iterator[Running]:
+    """A service where nothing has happened yet."""
+    yield from _running(new_place(kind))
 
 
 @pytest.fixture
-def sqlite_settings() -> Iterator[dict[str, str]]:
-    """The same, on SQLite only."""
-    with data_folder() as folder:
-        yield {
-            "data_dir": str(folder),
-            "secret_key": f"{SECRET},an older secret",
-            "cors_origins": ORIGIN,
-        }
+def place(kind: str, new_place: Callable[[str], Place]) -> Place:
+    """A migrated database for services that the test starts itself."""
+    return new_place(kind)
 
 
-def fresh_settings(database: str, folder: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Settings of a service on an empty, migrated database of its own."""
-    settings = {
-        "data_dir": folder,
-        "secret_key": f"{SECRET},an older secret",
-        "cors_origins": ORIGIN,
-    }
-    if database == "postgresql":
-        cluster: Any = request.getfixturevalue("cluster")
-        settings["database_url"] = cluster.create_database(f"test{next(_databases)}")
-        migrated = roadworthy("migrate", env=environment(**settings))
-        assert migrated.returncode == 0, migrated.stderr
-    return settings
+@pytest.fixture
+def start() -> Iterator[Callable[..., Service]]:
+    """Starts services as `Service` does and stops those that still run when the test is over."""
+    started: list[Service] = []
+
+    def begin(folder: Path, settings: dict[str, str], *arguments: str) -> Service:
+        output = folder / f"service-{len(started) + 1}"
+        service = Service(output, settings, arguments)
+        started.append(service)
+        return service
+
+    yield begin
+    for service in started:
+        if service.process.poll() is None:
+            service.stop()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[str], Client]]:
+    """Opens connections and closes them when the test is over."""
+    opened: list[Client] = []
+
+    def open_one(url: str) -> Client:
+        opened.append(Client(url))
+        return opened[-1]
+
+    yield open_one
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
+def client(service: Running, connect: Callable[[str], Client]) -> Client:
+    return connect(service.url)
+
+
+@pytest.fixture
+def tables(service: Running) -> Tables:
+    return service.tables
+
+
+@pytest.fixture
+def driver(tables: Tables) -> Driver:
+    """Signed in, without a profile."""
+    return new_driver(tables)
+
+
+@pytest.fixture
+def registered(tables: Tables) -> Driver:
+    """Signed in, with the documented profile."""
+    return with_profile(tables, new_driver(tables))
+
+
+def _running(place: Place) -> Iterator[Running]:
+    tables = open_tables(place.url)
+    process = Service(place.folder / "service", place.settings)
+    yield Running(place, process, tables)
+    tables.close()
+    status = process.stop()
+    assert status == 0, f"the service stopped with {status}:\n{process.errors}"
+    assert "Traceback" not in process.errors, f"the service has a fault:\n{process.errors}"

@@ -4,23 +4,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.service import Service, environment
+from tests.conftest import SOAK, Running
+from tests.support.service import environment
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_schemathesis_finds_nothing(service: Service, tmp_path: Path, *, soak: bool) -> None:
+def test_schemathesis_finds_nothing(service: Running, tmp_path: Path) -> None:
     run = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json"),
-            *("--checks", "all", "--max-examples", "1000" if soak else "30", "--no-color"),
+            *("--checks", "all", "--max-examples", "1000" if SOAK else "30", "--no-color"),
         ],
         env={
-            **environment(),
+            **environment({}),
             "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
             "PYTHONPATH": str(ROOT),
-            "TESTED_URL": service.url,
-            "TESTED_DATABASE": service.rows.url,
+            "TESTED_DATABASE": service.tables.url,
         },
         cwd=tmp_path,
         capture_output=True,

@@ -169,7 +169,7 @@ def _table(*headings: str) -> Table:
 def main() -> None:
     """Entry point: as click runs it, with our own errors as one line."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="roadworthy", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -31,11 +31,11 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
 
     `announce` gets the URL once it answers. Call `prepare` before. Raises `CannotServe`.
     """
-    port = _free_port(host, port)
+    address, port = _free_address(host, port)
     server = Granian(
         "roadworthy.app:from_environment",
         factory=True,
-        address=host,
+        address=address,
         port=port,
         workers=workers,
         interface=Interfaces.ASGI,
@@ -90,14 +90,18 @@ def _prepare_database(settings: Settings) -> None:
     migrate(settings.database_url)
 
 
-def _free_port(host: str, port: int) -> int:
-    """`port`, or a free one for 0. Server processes share a port, so nobody else may have it."""
+def _free_address(host: str, port: int) -> tuple[str, int]:
+    """The IP address of `host`, and `port`, or a free one for 0.
+
+    Server processes share a port, so nobody else may have it.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-            return int(probe.getsockname()[1])
+            address, free, *_ = probe.getsockname()
+            return address, free
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotServe(f"port {port} is in use: choose another with --port") from None

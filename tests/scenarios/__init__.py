@@ -1,1 +1,33 @@
-"""Tables of requests and what they are answered; adding a case is adding a row."""
+"""Tables of scenarios, one for each part of the wire."""
+
+from tests.scenarios import (
+    accounts,
+    bodies,
+    conditional,
+    cors,
+    dates,
+    forms,
+    headers,
+    judgement,
+    multipart,
+    paths,
+    profiles,
+    tokens,
+    values,
+)
+
+SCENARIOS = [
+    *headers.SCENARIOS,
+    *conditional.SCENARIOS,
+    *cors.SCENARIOS,
+    *paths.SCENARIOS,
+    *judgement.SCENARIOS,
+    *tokens.SCENARIOS,
+    *profiles.SCENARIOS,
+    *values.SCENARIOS,
+    *dates.SCENARIOS,
+    *bodies.SCENARIOS,
+    *forms.SCENARIOS,
+    *multipart.SCENARIOS,
+    *accounts.SCENARIOS,
+]

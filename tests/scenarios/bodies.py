@@ -1,228 +1,262 @@
-"""How parameters are read, from whichever encoding."""
+"""The parameters of a request: JSON, wrapped or not, and the query string."""
 
 import json
+from urllib.parse import urlencode
 
-from tests.scenarios.scenario import PLAIN, Scenario, each, form, multipart
-from tests.support.service import PROFILE, VALID
+from tests.support.drivers import FIELDS, PROFILE_PATH
+from tests.support.scenario import Scenario, Who, as_shown, error, refused
 
-FORM = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data; boundary=AaB03x"
-BLANK = ["can't be blank"]
-NESTED = json.dumps({"profile": VALID})
-ALL_BLANK = dict.fromkeys(
-    ["first_name", "last_name", "postcode", "birth_date", "start_date", "contact_phone_number"],
-    BLANK,
+NESTED = json.dumps({"profile": FIELDS})
+AS_PAIRS = {f"profile[{name}]": value for name, value in FIELDS.items()}
+QUERY = urlencode(AS_PAIRS)
+CREATED = {"profiles": 1}
+
+ALL_BLANK = refused(
+    **dict.fromkeys(
+        ("first_name", "last_name", "postcode", "birth_date", "start_date", "contact_phone_number"),
+        "can't be blank",
+    )
 )
-PARTS = tuple((f'name="profile[{name}]"', value) for name, value in VALID.items())
+
+_JSON_TYPES = [
+    "application/json",
+    "application/json; charset=utf-8",
+    "application/json;charset=UTF-8",
+    "application/json; charset=iso-8859-1",
+    "Application/JSON",
+    "application/json ; odd",
+    "text/x-json",
+    "application/jsonrequest",
+]
+_OTHER_TYPES = [
+    None,
+    "",
+    "text/plain",
+    "application/xml",
+    "application/octet-stream",
+    "application/jsonp",
+    "json",
+    "*/*",
+    "nonsense; charset",
+]
+_NOT_JSON: list[str | bytes] = [
+    "{",
+    '{"profile":',
+    '{"profile":{"first_name":"a"}}}',
+    "{'profile': {}}",
+    '{"profile":{"first_name":"a",}}',
+    '{"profile":{"first_name":"a\nb"}}',
+    '{"profile":{"first_name":"\\x"}}',
+    "profile[first_name]=a",
+    "[" * 90_000,
+    '{"profile":' * 90_000,
+    b'{"profile":{"first_name":"\xff"}}',
+    b'{"profile":{"first_name":"\xed\xa0\x80"}}',
+    json.dumps({"profile": FIELDS}).encode("utf-16"),
+    b"\0",
+]
+_NO_PROFILE: list[tuple[str, str]] = [
+    ("an empty object", "{}"),
+    ("no profile", '{"foo":1}'),
+    ("the name of a form's field", '{"profile[first_name]":"Virgie"}'),
+    ("another case", '{"Profile":{"first_name":"Virgie"}}'),
+    ("a profile of null", '{"profile":null}'),
+    ("an empty profile", '{"profile":{}}'),
+    ("a profile of text", '{"profile":"Virgie"}'),
+    ("a profile of a number", '{"profile":1}'),
+    ("a profile of true", '{"profile":true}'),
+    ("an empty list as profile", '{"profile":[]}'),
+    ("a list as profile", '{"profile":[{"first_name":"Virgie"}]}'),
+    ("a list", '[{"profile":{"first_name":"Virgie"}}]'),
+    ("a text", '"profile"'),
+    ("a number", "1"),
+    ("null", "null"),
+    ("true", "true"),
+    ("un-nested keys that no profile has", '{"email":"a@b.c","id":1,"user":{}}'),
+]
+_DEEP = '{"a":' * 200 + "1" + "}" * 200
 
 SCENARIOS = [
-    # JSON
     *(
-        Scenario(f"JSON as {kind}", 200, "POST", body=NESTED, type=kind, shows=VALID)
-        for kind in (
-            "application/json",
-            "application/json; charset=utf-8",
-            "application/json;charset=iso-8859-1",
-            "APPLICATION/JSON",
-            "text/x-json",
-            "application/jsonrequest",
+        Scenario(
+            name=f"{content_type} is JSON",
+            headers={"content-type": content_type},
+            body=NESTED,
+            answer=as_shown(),
+            changes=CREATED,
         )
-    ),
-    Scenario("JSON un-nested", 200, "POST", json=VALID, shows=VALID),
-    Scenario("JSON un-nested, one field of ours", 422, "POST", json={"bio": "x"}, errors=ALL_BLANK),
-    Scenario("JSON without a field of ours", 400, "POST", json={"foo": 1}, answer=PLAIN[400]),
-    Scenario("JSON with a flat form key", 400, "POST", json={"profile[first_name]": "x"}),
-    Scenario("JSON, nothing we know", 422, "POST", json={"profile": {"zz": 1}}, errors=ALL_BLANK),
-    Scenario(
-        "JSON, keys we do not know",
-        200,
-        "POST",
-        json={"profile": {**VALID, "id": 1, "user_id": 1, "version": 9, "email": "x@y"}, "zz": 1},
-        shows=VALID,
+        for content_type in _JSON_TYPES
     ),
     *(
-        Scenario(f"profile is {value!r}", 400, "POST", json={"profile": value}, answer=PLAIN[400])
-        for value in each(None, "", "x", 7, True, [], [VALID], {})
-    ),
-    *(
-        Scenario(f"a body that is {body!r}", 400, "POST", body=body, type="application/json")
-        for body in ("", "{", "[]", "7", '"x"', "null", "NaN", '{"profile":{"first_name":NaN}}')
-    ),
-    Scenario(
-        "JSON nested 200 deep",
-        422,
-        "POST",
-        body='{"profile":{"first_name":' + "[" * 200 + "]" * 200 + "}}",
-        type="application/json",
-        errors=ALL_BLANK,
-    ),
-    Scenario(
-        "JSON nested 100,000 deep",
-        400,
-        "POST",
-        body='{"profile":' + "[" * 100_000 + "]" * 100_000 + "}",
-        type="application/json",
-    ),
-    Scenario(
-        "JSON that is not UTF-8",
-        400,
-        "POST",
-        body=b'{"profile":{"first_name":"\xff"}}',
-        type="application/json",
-    ),
-    Scenario(
-        "a repeated JSON key: the last wins",
-        200,
-        "PATCH",
-        profile=VALID,
-        body='{"profile":{"bio":"a","bio":"b"}}',
-        type="application/json",
-        shows={"bio": "b"},
-    ),
-    # Forms
-    Scenario("a form", 200, "POST", body=form(), type=FORM, shows=VALID),
-    Scenario(
-        "a form with accents and pluses",
-        200,
-        "PATCH",
-        profile=VALID,
-        body="profile[bio]=caf%C3%A9+au+lait%2B&profile%5Bpostcode%5D=AB1",
-        type=FORM,
-        shows={"bio": "café au lait+", "postcode": "AB1"},
-    ),
-    Scenario(
-        "a repeated form key: the last wins",
-        200,
-        "PATCH",
-        profile=VALID,
-        body="profile[bio]=a&profile[bio]=b",
-        type=FORM,
-        shows={"bio": "b"},
-    ),
-    Scenario(
-        "a semicolon separates nothing",
-        200,
-        "PATCH",
-        profile=VALID,
-        body="profile[bio]=a;profile[postcode]=b",
-        type=FORM,
-        shows={"bio": "a;profile[postcode]=b", "postcode": "123"},
-    ),
-    Scenario(
-        "a list where text is expected",
-        200,
-        "PATCH",
-        profile=VALID,
-        body="profile[first_name][]=1&profile[first_name][]=2&profile[bio]=x",
-        type=FORM,
-        shows={"first_name": "Virgie", "bio": "x"},
-    ),
-    *(
-        Scenario(f"a bad form: {body!r}", 400, "POST", body=body, type=FORM)
-        for body in (
-            "profile[first_name]=%",
-            "profile[first_name]=%zz",
-            "profile[first_name]=%ff",
-            "profile=x",
-            "profile[]=x",
-            "other=x",
-            "profile[a]=1&profile=x&profile[b]=1",
-            "profile" + "[a]" * 100 + "=1",
+        Scenario(
+            name=f"a body of type {content_type!r} is ignored",
+            headers={} if content_type is None else {"content-type": content_type},
+            body=NESTED,
+            status=400,
+            answer=error(400),
         )
+        for content_type in _OTHER_TYPES
     ),
-    # Multipart
-    Scenario("multipart", 200, "POST", body=multipart(*PARTS), type=MULTIPART, shows=VALID),
-    Scenario(
-        "multipart with a file nobody chose",
-        200,
-        "POST",
-        body=multipart(*PARTS, ('name="profile[cv]"; filename=""', "")),
-        type=MULTIPART,
-        shows=VALID,
-    ),
-    Scenario(
-        "multipart with a file where text is expected",
-        422,
-        "POST",
-        body=multipart(*PARTS[1:], ('name="profile[first_name]"; filename="a.txt"', "x")),
-        type=MULTIPART,
-        errors={"first_name": BLANK},
-    ),
-    Scenario(
-        "multipart cut short",
-        400,
-        "POST",
-        body=multipart(*PARTS)[:-20],
-        type=MULTIPART,
-        answer=PLAIN[400],
-    ),
-    Scenario(
-        "multipart without boundary",
-        400,
-        "POST",
-        body=multipart(*PARTS),
-        type="multipart/form-data",
-    ),
-    Scenario(
-        "multipart that is not UTF-8",
-        400,
-        "POST",
-        type=MULTIPART,
-        body=multipart(('name="profile[first_name]"', "x")).replace(b"x\r\n--", b"\xff\r\n--"),
-    ),
-    # The query string
-    Scenario("the query alone", 200, "POST", path=f"{PROFILE}?{form()}", shows=VALID),
-    Scenario(
-        "the query takes the body's place whole",
-        422,
-        "POST",
-        path=f"{PROFILE}?profile[first_name]=Q",
-        json={"profile": VALID},
-        errors={name: BLANK for name in ALL_BLANK if name != "first_name"},
-    ),
-    Scenario(
-        "a query without profile leaves the body",
-        200,
-        "POST",
-        path=f"{PROFILE}?utm=1",
-        json={"profile": VALID},
-        shows=VALID,
-    ),
-    Scenario(
-        "a bad escape in the query",
-        400,
-        "POST",
-        path=f"{PROFILE}?profile[bio]=%zz",
-        json={"profile": VALID},
-    ),
-    Scenario(
-        "a broken body is refused though the query has all",
-        400,
-        "POST",
-        path=f"{PROFILE}?{form()}",
-        body="{",
-        type="application/json",
-    ),
-    # Other types
     *(
-        Scenario(f"a body of type {kind}", 400, "POST", body=NESTED, type=kind, answer=PLAIN[400])
-        for kind in (None, "text/plain", "application/xml", "application/octet-stream", "x")
+        Scenario(
+            name=f"a body of type {content_type!r} is ignored beside a query",
+            path=f"{PROFILE_PATH}?{QUERY}",
+            headers={} if content_type is None else {"content-type": content_type},
+            body="{",
+            answer=as_shown(),
+            changes=CREATED,
+        )
+        for content_type in _OTHER_TYPES
     ),
-    Scenario("no body at all", 400, "POST", answer=PLAIN[400]),
-    Scenario(
-        "a body over the limit",
-        413,
-        "POST",
-        body=b" " * (1024 * 1024 + 1),
-        type="application/json",
-        answer=PLAIN[413],
+    *(
+        Scenario(
+            name=f"{body[:48]!r}, {len(body)} long, is no JSON",
+            headers={"content-type": "application/json"},
+            body=body,
+            status=400,
+            answer=error(400),
+        )
+        for body in _NOT_JSON
+    ),
+    *(
+        Scenario(
+            name=f"JSON with {what} has no profile",
+            headers={"content-type": "application/json"},
+            body=body,
+            status=400,
+            answer=error(400),
+        )
+        for what, body in _NO_PROFILE
+    ),
+    *(
+        Scenario(
+            name=f"{what} has no profile",
+            headers={"content-type": "application/json"},
+            body=body,
+            status=400,
+            answer=error(400),
+        )
+        for what, body in (("an empty body", ""), ("no body", None))
     ),
     Scenario(
-        "a GET's body is not looked at",
-        200,
-        "GET",
-        profile=VALID,
-        body="{",
-        type="application/json",
+        name="un-nested JSON is wrapped",
+        json=FIELDS,
+        answer=as_shown(),
+        changes=CREATED,
+    ),
+    Scenario(
+        name="un-nested JSON is wrapped, whatever stands beside it",
+        json={**FIELDS, "zz": 1, "user": {"email": "x"}},
+        answer=as_shown(),
+        changes=CREATED,
+    ),
+    Scenario(
+        name="one field of a profile is enough to be wrapped",
+        json={"bio": "Coaches."},
+        status=422,
+        answer=ALL_BLANK,
+    ),
+    Scenario(
+        name="what stands beside a profile is not wrapped into it",
+        json={**FIELDS, "profile": {"first_name": "Virgie"}},
+        status=422,
+        lacks=("first_name",),
+    ),
+    Scenario(
+        name="un-nested JSON changes a profile too",
+        who=Who.REGISTERED,
+        method="PATCH",
+        json={"postcode": "AB1"},
+        answer=as_shown(postcode="AB1"),
+        changes={"profile_versions": 1},
+    ),
+    Scenario(
+        name="a profile of unknown keys lacks every required field",
+        json={"profile": {"zz": 1}},
+        status=422,
+        answer=ALL_BLANK,
+    ),
+    Scenario(
+        name="spaces around JSON are nothing",
+        headers={"content-type": "application/json"},
+        body=f" \r\n\t{NESTED}\n ",
+        answer=as_shown(),
+        changes=CREATED,
+    ),
+    Scenario(
+        name="escapes of JSON are read",
+        headers={"content-type": "application/json"},
+        body=NESTED.replace("Virgie", "\\u0056\\ud83d\\ude8c\\n"),
+        answer=as_shown(first_name="V\U0001f68c\n"),
+        changes=CREATED,
+    ),
+    Scenario(
+        name="200 objects in each other where text is expected are as if not given",
+        headers={"content-type": "application/json"},
+        body=f'{{"profile":{{"first_name":{_DEEP}}}}}',
+        status=422,
+        answer=ALL_BLANK,
+    ),
+    Scenario(
+        name="parameters in the query string count",
+        path=f"{PROFILE_PATH}?{QUERY}",
+        answer=as_shown(),
+        changes=CREATED,
+    ),
+    Scenario(
+        name="brackets in a query may stand unescaped",
+        path=PROFILE_PATH
+        + "?"
+        + "&".join(f"profile[{k}]={v.replace(' ', '+')}" for k, v in FIELDS.items()),
+        answer=as_shown(),
+        changes=CREATED,
+    ),
+    Scenario(
+        name="where query and body both carry a profile, the query's whole is taken",
+        path=f"{PROFILE_PATH}?profile[first_name]=Ann",
+        json={"profile": FIELDS},
+        status=422,
+        lacks=("first_name",),
+        contains=('"last_name":["can\'t be blank"]', '"postcode":["can\'t be blank"]'),
+    ),
+    Scenario(
+        name="a query that carries no profile leaves the body's",
+        path=f"{PROFILE_PATH}?first_name=Ann&user[email]=x",
+        json={"profile": FIELDS},
+        answer=as_shown(),
+        changes=CREATED,
+    ),
+    Scenario(
+        name="un-nested fields in a query are not wrapped",
+        path=f"{PROFILE_PATH}?{urlencode(FIELDS)}",
+        status=400,
+        answer=error(400),
+    ),
+    Scenario(
+        name="a profile of text in the query is no profile",
+        path=f"{PROFILE_PATH}?profile=Virgie",
+        json={"profile": FIELDS},
+        status=400,
+        answer=error(400),
+    ),
+    Scenario(
+        name="a bad percent escape in the query is 400",
+        path=f"{PROFILE_PATH}?profile[first_name]=%zz",
+        status=400,
+        answer=error(400),
+    ),
+    Scenario(
+        name="a query that is no UTF-8 is 400",
+        path=f"{PROFILE_PATH}?profile[first_name]=%ff",
+        status=400,
+        answer=error(400),
+    ),
+    Scenario(
+        name="a query changes a profile too",
+        who=Who.REGISTERED,
+        method="PATCH",
+        path=f"{PROFILE_PATH}?profile[postcode]=AB1",
+        answer=as_shown(postcode="AB1"),
+        changes={"profile_versions": 1},
     ),
 ]

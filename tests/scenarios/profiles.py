@@ -1,146 +1,199 @@
-"""A profile is created once, shown, changed and deleted."""
+"""The profile: created once, shown, changed field by field, deleted."""
 
-from tests.scenarios.scenario import PLAIN, Scenario
-from tests.support.service import PROFILE, VALID
+from datetime import date
 
-TAKEN = {"user": ["has already been taken"]}
-EMPTY = {"id": None, "signed_id": None, "byte_size": None, "filename": "", "url": None}
+from tests.support.client import Answer
+from tests.support.drivers import FIELDS
+from tests.support.scenario import Scenario, Stage, Who, as_shown, error, refused
+
+DAY = date(2000, 3, 20)
+STORED = {
+    "first_name": "Virgie",
+    "last_name": "Luettgen",
+    "postcode": "123",
+    "birth_date": DAY,
+    "start_date": date(2020, 3, 20),
+    "contact_phone_number": "07856 207372",
+    "bio": None,
+    "english_level": None,
+    "version": 1,
+}
+
+_CHANGES: list[tuple[str, object, object]] = [
+    ("first_name", "Ann", "Ann"),
+    ("last_name", "Ley", "Ley"),
+    ("postcode", "AB1 2CD", "AB1 2CD"),
+    ("birth_date", "1999-12-31", "1999-12-31"),
+    ("start_date", "31/12/2026", "2026-12-31"),
+    ("contact_phone_number", "+44 20 7946 0000", "+44 20 7946 0000"),
+    ("bio", "Twenty years of coaches.", "Twenty years of coaches."),
+    ("bio", "", ""),
+    ("english_level", "basic", "basic"),
+    ("english_level", "conversational", "conversational"),
+    ("english_level", "fluent", "fluent"),
+    ("english_level", "native", "native"),
+]
+_NO_CHANGES: list[tuple[str, dict[str, object]]] = [
+    ("the same values", dict(FIELDS)),
+    ("the same day in another form", {"birth_date": "20/03/2000"}),
+    ("null where null is", {"bio": None, "english_level": None}),
+    ("an empty choice, as forms send null", {"english_level": ""}),
+    ("unknown keys", {"zz": 1, "email": "new@example.com", "id": 1, "user_id": 1, "version": 9}),
+    ("what staff and the account set", {"phone_number": "1", "compliance_documents": ["dbs"]}),
+    ("lists and objects for text", {"first_name": ["x"], "bio": {"a": "b"}, "postcode": []}),
+]
+_REFUSED: list[tuple[str, dict[str, object], dict[str, object]]] = [
+    ("a blank name", {"first_name": "  "}, refused(first_name="can't be blank")),
+    ("null for a required field", {"postcode": None}, refused(postcode="can't be blank")),
+    ("an empty day", {"birth_date": ""}, refused(birth_date="can't be blank")),
+    ("no day", {"start_date": "soon"}, refused(start_date="is not a valid date")),
+    (
+        "another level",
+        {"english_level": "Fluent"},
+        refused(english_level="is not included in the list"),
+    ),
+    (
+        "one good value among bad ones",
+        {"first_name": "Ann", "last_name": "", "bio": True},
+        refused(last_name="can't be blank", bio="is invalid"),
+    ),
+]
+
+
+def _kept_as_version(stage: Stage, _: Answer) -> None:
+    """The values of before stand among the earlier versions."""
+    (kept,) = stage.tables.rows("profile_versions", user_id=stage.driver.id)
+    assert {name: kept[name] for name in STORED} == STORED
+    assert kept["profile_id"] == stage.driver.profile_id
+    assert kept["superseded_at"] >= kept["recorded_at"]
+
 
 SCENARIOS = [
     Scenario(
-        "created",
-        200,
-        "POST",
-        json={"profile": VALID},
-        stored={**VALID, "version": 1},
-        shows={
-            **VALID,
-            "bio": None,
-            "english_level": None,
-            "activities": [],
-            "experiences": [],
-            "licenses": [],
-            "interviews": [],
-            "reviews": [],
-            "documents": [],
-            "driving_license": [],
-            "cv": EMPTY,
-            "enchanced_dbs": EMPTY,
-            "phone_number": None,
-        },
+        name="POST creates the profile",
+        json={"profile": FIELDS},
+        answer=as_shown(),
+        changes={"profiles": 1},
+        stored=STORED,
     ),
     Scenario(
-        "a second one",
-        422,
-        "POST",
-        json={"profile": {**VALID, "first_name": "Other"}},
-        profile=VALID,
-        errors=TAKEN,
-        stored={**VALID, "version": 1},
+        name="POST takes the fields that are not required too",
+        json={"profile": {**FIELDS, "bio": "Coaches.", "english_level": "native"}},
+        answer=as_shown(bio="Coaches.", english_level="native"),
+        changes={"profiles": 1},
+        stored={**STORED, "bio": "Coaches.", "english_level": "native"},
     ),
     Scenario(
-        "a second one that is invalid",
-        422,
-        "POST",
-        json={"profile": {"zz": 1}},
-        profile=VALID,
-        stored={**VALID, "version": 1},
+        name="unknown keys are ignored",
+        json={"profile": {**FIELDS, "zz": [1], "id": 1, "user_id": 1, "email": "x@y.z"}, "a": 1},
+        answer=as_shown(),
+        changes={"profiles": 1},
+        stored=STORED,
     ),
-    Scenario("a second one without parameters", 400, "POST", profile=VALID, stored=VALID),
-    Scenario("shown", 200, profile=VALID, shows=VALID),
-    Scenario("not there", 404, answer=PLAIN[404]),
     Scenario(
-        "HEAD",
-        200,
-        "HEAD",
-        profile=VALID,
-        sends={"content-type": "application/json; charset=utf-8"},
+        name="GET shows the profile",
+        who=Who.REGISTERED,
+        method="GET",
+        answer=as_shown(),
     ),
-    Scenario("HEAD, not there", 404, "HEAD"),
+    Scenario(
+        name="a GET's body is not looked at",
+        who=Who.REGISTERED,
+        method="GET",
+        headers={"content-type": "application/json"},
+        body='{"profile":',
+        answer=as_shown(),
+    ),
+    Scenario(
+        name="GET before there is a profile",
+        method="GET",
+        status=404,
+        answer=error(404),
+    ),
+    Scenario(
+        name="a second POST is refused and changes nothing",
+        who=Who.REGISTERED,
+        json={"profile": {**FIELDS, "first_name": "Other"}},
+        status=422,
+        answer=refused(user="has already been taken"),
+    ),
+    Scenario(
+        name="so is the same POST again",
+        who=Who.REGISTERED,
+        json={"profile": FIELDS},
+        status=422,
+        answer=refused(user="has already been taken"),
+    ),
+    Scenario(
+        name="an invalid second POST changes nothing either",
+        who=Who.REGISTERED,
+        json={"profile": {"first_name": ""}},
+        status=422,
+        contains=('"user":["has already been taken"]', '"first_name":["can\'t be blank"]'),
+    ),
     *(
-        row
-        for method in ("PATCH", "PUT")
-        for row in (
-            Scenario(
-                f"{method} one field",
-                200,
-                method,
-                json={"profile": {"postcode": "AB1 2CD"}},
-                profile=VALID,
-                shows={**VALID, "postcode": "AB1 2CD"},
-                stored={**VALID, "postcode": "AB1 2CD", "version": 2},
-            ),
-            Scenario(
-                f"{method} un-nested",
-                200,
-                method,
-                json={"bio": "x"},
-                profile=VALID,
-                shows={**VALID, "bio": "x"},
-            ),
-            Scenario(
-                f"{method} what is so already",
-                200,
-                method,
-                json={"profile": VALID},
-                profile=VALID,
-                stored={**VALID, "version": 1},
-            ),
-            Scenario(
-                f"{method} nothing we know",
-                200,
-                method,
-                json={"profile": {"zz": 1}},
-                profile=VALID,
-                stored={**VALID, "version": 1},
-            ),
-            Scenario(
-                f"{method} a required field away",
-                422,
-                method,
-                json={"profile": {"first_name": None, "bio": "new"}},
-                profile=VALID,
-                errors={"first_name": ["can't be blank"]},
-                stored={**VALID, "version": 1},
-            ),
-            Scenario(
-                f"{method} bio and English away",
-                200,
-                method,
-                json={"profile": {"bio": None, "english_level": None}},
-                profile={**VALID, "bio": "x", "english_level": "fluent"},
-                shows={"bio": None, "english_level": None},
-            ),
-            Scenario(f"{method} without parameters", 400, method, profile=VALID, answer=PLAIN[400]),
-            Scenario(
-                f"{method} an empty profile", 400, method, json={"profile": {}}, profile=VALID
-            ),
-            Scenario(
-                f"{method} before there is one",
-                404,
-                method,
-                body="{",
-                type="application/json",
-                answer=PLAIN[404],
-                stored={},
-            ),
-            Scenario(
-                f"{method} by query",
-                200,
-                method,
-                path=f"{PROFILE}?profile[bio]=q",
-                profile=VALID,
-                shows={"bio": "q"},
-            ),
+        Scenario(
+            name=f"{method} of {field} to {sent!r} changes that field only",
+            who=Who.REGISTERED,
+            method=method,
+            json={"profile": {field: sent}},
+            answer=as_shown(**{field: shown}),
+            changes={"profile_versions": 1},
+            stored={"version": 2},
+            after=_kept_as_version,
         )
+        for method in ("PATCH", "PUT")
+        for field, sent, shown in _CHANGES
+    ),
+    *(
+        Scenario(
+            name=f"{method} of {what} changes nothing",
+            who=Who.REGISTERED,
+            method=method,
+            json={"profile": fields},
+            answer=as_shown(),
+        )
+        for method in ("PATCH", "PUT")
+        for what, fields in _NO_CHANGES
+    ),
+    *(
+        Scenario(
+            name=f"{method} of {what} is refused and changes nothing",
+            who=Who.REGISTERED,
+            method=method,
+            json={"profile": fields},
+            status=422,
+            answer=answer,
+        )
+        for method in ("PATCH", "PUT")
+        for what, fields, answer in _REFUSED
+    ),
+    *(
+        Scenario(
+            name=f"{method} without a profile in the body is 400",
+            who=Who.REGISTERED,
+            method=method,
+            json={"profile": {}},
+            status=400,
+            answer=error(400),
+        )
+        for method in ("PATCH", "PUT")
     ),
     Scenario(
-        "deleted",
-        204,
-        "DELETE",
-        profile=VALID,
-        stored={},
-        sends={"cache-control": "no-cache", "etag": None, "content-type": None},
+        name="DELETE deletes the profile and keeps what it said",
+        who=Who.REGISTERED,
+        method="DELETE",
+        status=204,
+        changes={"profiles": -1, "profile_versions": 1},
+        after=_kept_as_version,
     ),
-    Scenario("deleted before there is one", 404, "DELETE", answer=PLAIN[404]),
+    Scenario(
+        name="DELETE takes no notice of a body",
+        who=Who.REGISTERED,
+        method="DELETE",
+        headers={"content-type": "application/json"},
+        body="{",
+        status=204,
+        changes={"profiles": -1, "profile_versions": 1},
+    ),
 ]

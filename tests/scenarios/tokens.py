@@ -1,207 +1,213 @@
-"""Which tokens open what, and why the others do not."""
+"""Which tokens open a route, and why the others do not."""
 
-import base64
-import hashlib
-import hmac
-import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.scenarios.scenario import Scenario, each
-from tests.support.service import SECRET, VALID, Driver, Service
+from tests.support.scenario import Scenario, Stage, Who, as_shown
+from tests.support.service import OLD_SECRET
+from tests.support.tokens import claims, forge, payload_of
 
+HOUR = 3600
 NOT_SIGNED_IN = "You need to sign in or sign up before continuing."
-SIGN_OUT = "/api/v1/users/sign_out"
+
+Authorization = Callable[[Stage], dict[str, str | bytes]]
 
 
-def forge(
-    payload: Any, header: Any = None, secret: str = SECRET, raw_payload: bytes | None = None
-) -> str:
-    """A token made by hand, right or wrong."""
-
-    def segment(content: bytes) -> bytes:
-        return base64.urlsafe_b64encode(content).rstrip(b"=")
-
-    head = segment(json.dumps({"alg": "HS256"} if header is None else header).encode())
-    body = segment(json.dumps(payload).encode() if raw_payload is None else raw_payload)
-    signature = hmac.new(secret.encode(), head + b"." + body, hashlib.sha256).digest()
-    return b".".join([head, body, segment(signature)]).decode()
+def _bearer(token: Callable[[Stage], str]) -> Authorization:
+    return lambda stage: {"authorization": f"Bearer {token(stage)}"}
 
 
-def bearer(
-    header: Any = None, secret: str = SECRET, without: str = "", **claims: Any
-) -> Callable[[Service, Driver], str]:
-    """The header of a token that is right but for what is given."""
-
-    def made(_: Service, driver: Driver) -> str:
-        now = int(time.time())
-        payload = {
-            "sub": str(driver.id),
-            "scp": "user",
-            "aud": None,
-            "iat": now,
-            "exp": now + 2592000,
-            "jti": f"jti-{driver.id}",
-            **claims,
-        }
-        payload.pop(without, None)
-        return f"Bearer {forge(payload, header, secret)}"
-
-    return made
+def _claiming(**changes: Any) -> Authorization:
+    """A good token, but for some claims; `...` leaves one out."""
+    return _bearer(lambda stage: forge(claims(stage.driver.id, **changes)))
 
 
-def changed(change: Callable[[str], str]) -> Callable[[Service, Driver], str]:
-    """The header of the driver's own token, changed."""
-    return lambda _, driver: f"Bearer {change(driver.token)}"
+def _headed(header: object, **how: Any) -> Authorization:
+    """A good token, but for its header."""
+    return _bearer(lambda stage: forge(claims(stage.driver.id), header=header, **how))
 
 
-def _with_another_payload(token: str) -> str:
-    header, _, signature = token.split(".")
-    return f"{header}.{forge({'sub': '1'}).split('.')[1]}.{signature}"
+def _said(value: str) -> Authorization:
+    """The whole header, with the good token in place of `TOKEN`."""
+    return lambda stage: {"authorization": value.replace("TOKEN", stage.driver.token)}
 
 
-def revoked(service: Service, driver: Driver) -> str:
-    with service.client() as client:
-        assert client.delete(SIGN_OUT, headers=driver.headers).status_code == 204
-    return f"Bearer {driver.token}"
+def _now() -> int:
+    return int(time.time())
 
 
-def _refused(name: str, reason: str, authorization: Any, **more: Any) -> Scenario:
-    headers = {"Authorization": authorization, **more.pop("headers", {})}
-    return Scenario(
-        f"refused: {name}",
-        401,
-        profile=VALID,
-        signed_in=False,
-        headers=headers,
-        answer={"error": reason},
-        sends={"www-authenticate": "Bearer"},
-        **more,
-    )
+def _edited(stage: Stage) -> str:
+    """Somebody's good token with another subject."""
+    header, _, signature = stage.driver.token.split(".")
+    payload = forge(claims(stage.driver.id + 1)).split(".")[1]
+    return f"{header}.{payload}.{signature}"
 
 
-def _taken(name: str, authorization: Any, **headers: str) -> Scenario:
-    return Scenario(
-        f"taken: {name}",
-        200,
-        profile=VALID,
-        signed_in=False,
-        headers={"Authorization": authorization, **headers},
-        shows=VALID,
-    )
+def _unsigned(stage: Stage) -> str:
+    return forge(claims(stage.driver.id), header={"alg": "none"}).rpartition(".")[0] + "."
 
 
-NOW = int(time.time())
+def _without_signature(stage: Stage) -> str:
+    return stage.driver.token.rpartition(".")[0] + "."
+
+
+def revoke(stage: Stage) -> None:
+    _insert_revoked(stage, datetime.now(UTC) + timedelta(days=30))
+
+
+def revoke_for_ever(stage: Stage) -> None:
+    _insert_revoked(stage, None)
+
+
+def _insert_revoked(stage: Stage, expires_at: datetime | None) -> None:
+    jti = payload_of(stage.driver.token)["jti"]
+    table = stage.tables["revoked_tokens"]
+    stage.tables.execute(table.insert().values(jti=jti, expires_at=expires_at))
+
+
+_REFUSED: list[tuple[str, Authorization, str]] = [
+    # no bearer token
+    ("no header", lambda _: {}, NOT_SIGNED_IN),
+    ("an empty header", _said(""), NOT_SIGNED_IN),
+    ("another scheme", _said("Basic ZHJpdmVyOnBhc3N3b3Jk"), NOT_SIGNED_IN),
+    ("a token without its scheme", _said("TOKEN"), NOT_SIGNED_IN),
+    ("a scheme without a token", _said("Bearer"), NOT_SIGNED_IN),
+    ("a scheme and spaces", _said("Bearer   "), NOT_SIGNED_IN),
+    ("a scheme that only begins so", _said("BearerTOKEN"), NOT_SIGNED_IN),
+    ("a token in another scheme", _said("Token TOKEN"), NOT_SIGNED_IN),
+    # expiry
+    ("a token that expired an hour ago", _claiming(exp=_now() - HOUR), "Signature has expired"),
+    ("one that expired in 1970", _claiming(exp=1), "Signature has expired"),
+    ("an expiry with a fraction", _claiming(exp=_now() - 0.5), "Signature has expired"),
+    ("a negative expiry", _claiming(exp=-1), "Signature has expired"),
+    # signature
+    (
+        "another secret",
+        _bearer(lambda stage: forge(claims(stage.driver.id), secret="not ours")),
+        "Signature verification failed",
+    ),
+    ("an edited payload", _bearer(_edited), "Signature verification failed"),
+    ("no signature", _bearer(_without_signature), "Signature verification failed"),
+    ("a signature of another length", _said("Bearer TOKENAAAA"), "Signature verification failed"),
+    (
+        "an expired token of another secret: the signature is judged first",
+        _bearer(lambda stage: forge(claims(stage.driver.id, exp=1), secret="not ours")),
+        "Signature verification failed",
+    ),
+    # segments
+    ("one segment", _said("Bearer garbage"), "Not enough or too many segments"),
+    ("two segments", _said("Bearer aaaa.bbbb"), "Not enough or too many segments"),
+    ("four segments", _said("Bearer TOKEN.aaaa"), "Not enough or too many segments"),
+    # encoding
+    ("a header that is no base64", _said("Bearer !!!!.e30.e30"), "Invalid segment encoding"),
+    ("a header that is no JSON", _headed(b"not json"), "Invalid segment encoding"),
+    (
+        "a payload that is no JSON",
+        _bearer(lambda _: forge(b"not json")),
+        "Invalid segment encoding",
+    ),
+    (
+        "a payload that is no UTF-8",
+        _bearer(lambda _: forge(b'{"sub":"\xff"}')),
+        "Invalid segment encoding",
+    ),
+    # algorithm
+    ("no algorithm", _bearer(_unsigned), "Expected a different algorithm"),
+    ("HS512", _headed({"alg": "HS512"}, digest="sha512"), "Expected a different algorithm"),
+    ("RS256", _headed({"alg": "RS256"}), "Expected a different algorithm"),
+    ("another case", _headed({"alg": "hs256"}), "Expected a different algorithm"),
+    ("a header without alg", _headed({"typ": "JWT"}), "Token is missing alg header"),
+    ("an empty header object", _headed({}), "Token is missing alg header"),
+    # not before
+    ("a token for later", _claiming(nbf=_now() + HOUR), "Signature nbf has not been reached"),
+    # user
+    ("a user who is not there", _claiming(sub="999999999"), "nil user"),
+    ("a user of nonsense", _claiming(sub="driver"), "nil user"),
+    ("a user of more digits than ids have", _claiming(sub="9" * 40), "nil user"),
+    ("a user below nought", _claiming(sub="-1"), "nil user"),
+    ("no subject", _claiming(sub=...), "nil user"),
+    ("a subject of null", _claiming(sub=None), "nil user"),
+    # scope
+    ("a token of staff", _claiming(scp="staff"), "wrong scope"),
+    ("no scope", _claiming(scp=...), "wrong scope"),
+    ("a scope of null", _claiming(scp=None), "wrong scope"),
+    ("a list of scopes", _claiming(scp=["user"]), "wrong scope"),
+    # audience
+    ("a token for an audience, sent without", _claiming(aud="web"), "wrong aud"),
+    (
+        "a token for no audience, sent with one",
+        lambda stage: {**stage.driver.signed, "jwt-aud": "web"},
+        "wrong aud",
+    ),
+    (
+        "a token for another audience",
+        lambda stage: {**_claiming(aud="web")(stage), "jwt-aud": "app"},
+        "wrong aud",
+    ),
+    # jti
+    ("no jti", _claiming(jti=...), "Missing jti"),
+    ("a jti of null", _claiming(jti=None), "Missing jti"),
+    ("an empty jti", _claiming(jti=""), "Missing jti"),
+]
+
+_TAKEN: list[tuple[str, Authorization]] = [
+    ("the token of a sign-in", _said("Bearer TOKEN")),
+    ("a token made by hand", _claiming()),
+    ("`bearer`", _said("bearer TOKEN")),
+    ("`BEARER`", _said("BEARER TOKEN")),
+    ("spaces after `Bearer`", _said("Bearer    TOKEN")),
+    ("spaces after the token", _said("Bearer TOKEN   ")),
+    ("`typ` in the header", _headed({"typ": "JWT", "alg": "HS256"})),
+    ("`typ` after `alg`", _headed({"alg": "HS256", "typ": "JWT"})),
+    ("an `iat` in the future", _claiming(iat=_now() + HOUR)),
+    ("an `nbf` that is past", _claiming(nbf=_now() - HOUR)),
+    ("an expiry with a fraction", _claiming(exp=_now() + HOUR + 0.25)),
+    ("an expiry far away", _claiming(exp=1e12)),
+    ("claims of its own", _claiming(iss="elsewhere", extra={"a": [1]})),
+    (
+        "the secret before this one",
+        _bearer(lambda stage: forge(claims(stage.driver.id), secret=OLD_SECRET)),
+    ),
+    ("its audience", lambda stage: {**_claiming(aud="web")(stage), "JWT-AUD": "web"}),
+]
 
 SCENARIOS = [
-    Scenario(
-        "none",
-        401,
-        signed_in=False,
-        answer={"error": NOT_SIGNED_IN},
-        sends={"www-authenticate": "Bearer"},
+    *(
+        Scenario(
+            name=f"a profile is not shown to {what} ({reason})",
+            who=Who.REGISTERED,
+            signed=False,
+            method="GET",
+            headers=authorization,
+            status=401,
+            answer={"error": reason},
+            answer_headers={"www-authenticate": "Bearer"},
+        )
+        for what, authorization, reason in _REFUSED
     ),
     *(
-        _refused(f"the header {sent!r}", NOT_SIGNED_IN, sent)
-        for sent in ("", "Bearer", "Basic dTpw", "Token x")
+        Scenario(
+            name=f"a profile is shown to {what}",
+            who=Who.REGISTERED,
+            signed=False,
+            method="GET",
+            headers=authorization,
+            answer=as_shown(),
+        )
+        for what, authorization in _TAKEN
     ),
-    Scenario(
-        "a token in the query",
-        401,
-        path="/api/v1/users/profile?token=x",
-        signed_in=False,
-        answer={"error": NOT_SIGNED_IN},
-    ),
-    _refused("expired", "Signature has expired", bearer(exp=NOW - 1)),
-    _refused("expired, as a fraction", "Signature has expired", bearer(exp=NOW - 0.5)),
-    _refused("another secret", "Signature verification failed", bearer(secret="another")),
-    _refused(
-        "an edited payload",
-        "Signature verification failed",
-        changed(_with_another_payload),
-    ),
-    _refused(
-        "two segments", "Not enough or too many segments", changed(lambda t: t.rpartition(".")[0])
-    ),
-    _refused("four segments", "Not enough or too many segments", changed(lambda t: t + ".x")),
-    _refused("one word", "Not enough or too many segments", "Bearer x"),
-    _refused("a header that is not base64", "Invalid segment encoding", changed(lambda t: "!" + t)),
-    _refused("a header that is not JSON", "Invalid segment encoding", "Bearer eHh4.eHh4.eHh4"),
-    _refused(
-        "a signature that is not base64", "Invalid segment encoding", changed(lambda t: t + "!")
-    ),
-    _refused(
-        "a signed payload that is not JSON",
-        "Invalid segment encoding",
-        f"Bearer {forge(None, raw_payload=b'{')}",
-    ),
-    _refused("a signed payload that is a list", "Invalid segment encoding", f"Bearer {forge([])}"),
-    _refused("no algorithm", "Token is missing alg header", bearer(header={"typ": "JWT"})),
-    _refused("alg none", "Expected a different algorithm", bearer(header={"alg": "none"})),
-    _refused("HS512", "Expected a different algorithm", bearer(header={"alg": "HS512"})),
-    _refused("RS256", "Expected a different algorithm", bearer(header={"alg": "RS256"})),
-    _refused("not yet", "Signature nbf has not been reached", bearer(nbf=NOW + 3600)),
-    _refused("signed out", "revoked token", revoked),
-    _refused("nobody's", "nil user", bearer(sub="999999999")),
     *(
-        _refused(f"the subject {sub!r}", "nil user", bearer(sub=sub))
-        for sub in each(None, "x", "-1", "1.5", "9" * 30, "", [], "\u0661")
-    ),
-    _refused("another scope", "wrong scope", bearer(scp="staff")),
-    _refused("no scope", "wrong scope", bearer(without="scp")),
-    _refused("an audience that is not sent", "wrong aud", bearer(aud="phone")),
-    _refused("another audience", "wrong aud", bearer(aud="phone"), headers={"JWT-AUD": "web"}),
-    _refused("an audience it does not have", "wrong aud", bearer(), headers={"JWT-AUD": "web"}),
-    _refused("no jti", "Missing jti", bearer(without="jti")),
-    _refused("a blank jti", "Missing jti", bearer(jti=" ")),
-    _refused(
-        "expired before its jti is missed", "Signature has expired", bearer(exp=1, without="jti")
-    ),
-    _taken("with typ", bearer(header={"typ": "JWT", "alg": "HS256"})),
-    _taken("the other secret of a rotation", bearer(secret="an older secret")),
-    _taken("issued in the future", bearer(iat=NOW + 9999)),
-    _taken("an expiry that is a fraction", bearer(exp=NOW + 99.5)),
-    _taken("never expiring", bearer(without="exp")),
-    _taken("its audience", bearer(aud="phone"), **{"JWT-AUD": "phone"}),
-    _taken("extra spaces", lambda _, d: f"Bearer    {d.token}"),
-    _taken("a small b", lambda _, d: f"bearer {d.token}"),
-    _taken("capitals", lambda _, d: f"BEARER {d.token}"),
-    # Signing out
-    Scenario("sign out", 204, "DELETE", path=SIGN_OUT),
-    Scenario("sign out without a token", 204, "DELETE", path=SIGN_OUT, signed_in=False),
-    Scenario(
-        "sign out again",
-        204,
-        "DELETE",
-        path=SIGN_OUT,
-        signed_in=False,
-        headers={"Authorization": revoked},
-    ),
-    Scenario(
-        "sign out with an expired token",
-        204,
-        "DELETE",
-        path=SIGN_OUT,
-        signed_in=False,
-        headers={"Authorization": bearer(exp=NOW - 1)},
-    ),
-    Scenario(
-        "sign out with a forged token",
-        401,
-        "DELETE",
-        path=SIGN_OUT,
-        signed_in=False,
-        headers={"Authorization": bearer(secret="another")},
-        answer={"error": "Signature verification failed"},
-    ),
-    Scenario(
-        "sign out with garbage",
-        401,
-        "DELETE",
-        path=SIGN_OUT,
-        signed_in=False,
-        headers={"Authorization": "Bearer garbage"},
-        answer={"error": "Not enough or too many segments"},
+        Scenario(
+            name=f"a token revoked {when} opens nothing to {method}",
+            who=Who.REGISTERED,
+            before=before,
+            method=method,
+            status=401,
+            answer={"error": "revoked token"},
+        )
+        for when, before in (("until it expires", revoke), ("for ever", revoke_for_ever))
+        for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
     ),
 ]

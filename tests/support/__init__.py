@@ -1,1 +1,1 @@
-"""What the tests need around them: real servers, and a way to look into their databases."""
+"""What tests stand on: a PostgreSQL cluster, running services, their tables, and drivers."""

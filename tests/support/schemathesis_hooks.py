@@ -11,14 +11,14 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
-from tests.support.service import PROFILE, SECRET, VALID, Service
+from tests.support.drivers import PROFILE_PATH, new_driver, with_profile
+from tests.support.tables import open_tables
 
 schemathesis.openapi.format(
     "day", st.dates(date(1900, 1, 1), date(2200, 12, 31)).map(lambda day: day.isoformat())
 )
 
-_service = Service({"database_url": os.environ["TESTED_DATABASE"], "secret_key": SECRET})
-_service.url = os.environ["TESTED_URL"]
+_tables = open_tables(os.environ["TESTED_DATABASE"])
 _numbers = count(1)
 
 
@@ -27,8 +27,10 @@ class DriverOfItsOwn:
     """Each request is by a driver of its own, who has a profile unless about to make one."""
 
     def get(self, case: Any, _: Any) -> str:
-        making = case.path != PROFILE or case.method.upper() == "POST"
-        return _service.new_driver(None if making else VALID).token
+        driver = new_driver(_tables)
+        if case.path == PROFILE_PATH and case.method.upper() != "POST":
+            with_profile(_tables, driver)
+        return driver.token
 
     def set(self, case: Any, token: str, _: Any) -> None:
         case.headers = {**(case.headers or {}), "Authorization": f"Bearer {token}"}

@@ -59,7 +59,7 @@ def _signature(signed: bytes, secret: bytes) -> bytes:
 def _json(segment: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(_decode(segment), type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused("Invalid segment encoding") from None
 
 

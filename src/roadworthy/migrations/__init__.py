@@ -67,7 +67,7 @@ def _run(url: str, work: Callable[[Connection], T]) -> T:
         return asyncio.run(_run_on_postgresql(url, work))
     except (DBAPIError, *AWAY) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error)
-        raise MigrationError(f"cannot use the database: {reason}") from error
+        raise MigrationError(f"the database does not answer: {reason}") from error
 
 
 def _run_on_sqlite(path: str, work: Callable[[Connection], T]) -> T:

@@ -1,0 +1,189 @@
+"""What a token is, how long it opens a route, and that sign-out closes it everywhere at once."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from roadworthy.accounts import Passwords, passwords
+from roadworthy.wire import ServiceUnavailable
+from tests.conftest import Place, Running
+from tests.support.client import Answer, Client
+from tests.support.drivers import PASSWORD, PROFILE_PATH, Driver, new_driver
+from tests.support.scenario import UUID, error
+from tests.support.service import OLD_SECRET, SECRET, Service
+from tests.support.tables import open_tables
+from tests.support.tokens import THIRTY_DAYS, claims, forge, is_signed_with, opened, payload_of
+
+JSON = {"content-type": "application/json"}
+SIGN_UP = "/api/v1/users"
+SIGN_IN = "/api/v1/users/sign_in"
+SIGN_OUT = "/api/v1/users/sign_out"
+
+NO_PROFILE = 404
+"""What a driver without a profile is answered: the token was taken."""
+
+
+def sign_up(client: Client, email: str) -> Answer:
+    return client.send("POST", SIGN_UP, JSON, _user(email))
+
+
+def sign_in(client: Client, email: str) -> Answer:
+    return client.send("POST", SIGN_IN, JSON, _user(email))
+
+
+def sign_out(client: Client, token: str) -> Answer:
+    return client.send("DELETE", SIGN_OUT, {"authorization": f"Bearer {token}"})
+
+
+def look(client: Client, token: str) -> Answer:
+    return client.send("GET", PROFILE_PATH, {"authorization": f"Bearer {token}"})
+
+
+def token_of(answer: Answer) -> str:
+    assert answer.status == 201, answer
+    return (answer.header("authorization") or "").removeprefix("Bearer ")
+
+
+def _user(email: str) -> str:
+    return json.dumps({"user": {"email": email, "password": PASSWORD}})
+
+
+def test_a_token_is_the_documented_one_to_the_letter(client: Client) -> None:
+    answer = sign_up(client, "exact@example.com")
+    token = token_of(answer)
+    header, payload = opened(token)
+    stated = payload_of(token)
+
+    assert header == '{"alg":"HS256"}'
+    assert payload == (
+        f'{{"sub":"{answer.json["id"]}","scp":"user","aud":null,"iat":{stated["iat"]},'
+        f'"exp":{stated["iat"] + THIRTY_DAYS},"jti":"{stated["jti"]}"}}'
+    )
+    assert UUID.fullmatch(stated["jti"])
+    assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]{43}", token), "not base64url without padding"
+    assert is_signed_with(token, SECRET), "not signed with the first secret"
+    assert not is_signed_with(token, OLD_SECRET)
+
+
+def test_every_sign_in_gives_a_token_of_its_own(client: Client, driver: Driver) -> None:
+    first, second = (token_of(sign_in(client, driver.email)) for _ in range(2))
+
+    assert payload_of(first)["jti"] != payload_of(second)["jti"]
+    assert sign_out(client, first).status == 204
+    assert look(client, first).json == {"error": "revoked token"}
+    assert look(client, second).status == NO_PROFILE, "signing out one token closed another"
+
+
+def test_who_signed_up_signs_in_and_out_and_in_again(client: Client) -> None:
+    signed_up = sign_up(client, "comes.back@example.com")
+    assert sign_out(client, token_of(signed_up)).status == 204
+    back = sign_in(client, "Comes.Back@example.com")
+
+    assert back.json == signed_up.json
+    assert look(client, token_of(signed_up)).status == 401
+    assert look(client, token_of(back)).status == NO_PROFILE
+
+
+def test_of_sign_ups_with_one_address_at_once_one_succeeds(
+    service: Running, connect: Callable[[str], Client]
+) -> None:
+    clients = [connect(service.url) for _ in range(6)]
+    with ThreadPoolExecutor(len(clients)) as threads:
+        answers = list(threads.map(lambda c: sign_up(c, "at.once@example.com"), clients))
+
+    assert sorted(answer.status for answer in answers) == [201, *[422] * 5], answers
+    for answer in answers:
+        if answer.status == 422:
+            assert answer.json == {"errors": {"email": ["has already been taken"]}}
+    assert len(service.tables.rows("users", email="at.once@example.com")) == 1
+
+
+def test_sign_out_is_seen_at_once_by_another_service(
+    service: Running,
+    start: Callable[..., Service],
+    connect: Callable[[str], Client],
+    driver: Driver,
+) -> None:
+    other = start(service.place.folder, service.place.settings)
+    here, there = connect(service.url), connect(other.url)
+    for client in (here, there):
+        assert look(client, driver.token).status == NO_PROFILE
+
+    assert sign_out(here, driver.token).status == 204
+
+    assert look(there, driver.token).json == {"error": "revoked token"}
+
+
+def test_sign_out_is_seen_at_once_by_every_worker(
+    place: Place, start: Callable[..., Service], connect: Callable[[str], Client], tmp_path: Path
+) -> None:
+    """Which process answers is chance, so many connections ask."""
+    service = start(tmp_path, place.settings, "--workers", "2")
+    tables = open_tables(place.url)
+    driver = new_driver(tables)
+    tables.close()
+    clients = [connect(service.url) for _ in range(24)]
+    for client in clients:
+        assert look(client, driver.token).status == NO_PROFILE
+
+    assert sign_out(clients[0], driver.token).status == 204
+
+    for client in clients:
+        assert look(client, driver.token).json == {"error": "revoked token"}
+
+
+def test_secrets_are_rotated_by_a_list(
+    service: Running,
+    start: Callable[..., Service],
+    connect: Callable[[str], Client],
+    driver: Driver,
+) -> None:
+    """The new one signs; those still listed verify; what is no longer listed does not."""
+    rotated = {**service.place.settings, "ROADWORTHY_SECRET_KEY": f"a new one, {SECRET}"}
+    client = connect(start(service.place.folder, rotated).url)
+
+    assert look(client, driver.token).status == NO_PROFILE
+    new = token_of(sign_in(client, driver.email))
+    assert is_signed_with(new, "a new one")
+    assert look(client, new).status == NO_PROFILE
+    older = forge(claims(driver.id), secret=OLD_SECRET)
+    assert look(client, older).json == {"error": "Signature verification failed"}
+
+
+def test_a_generated_secret_is_kept(
+    start: Callable[..., Service], connect: Callable[[str], Client], tmp_path: Path
+) -> None:
+    settings = {"ROADWORTHY_DATA_DIR": str(tmp_path / "data")}
+    first = start(tmp_path, settings)
+    token = token_of(sign_up(connect(first.url), "kept@example.com"))
+    assert first.stop() == 0
+    second = start(tmp_path, settings)
+
+    assert look(connect(second.url), token).status == NO_PROFILE
+    secret = tmp_path / "data" / "secret"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert is_signed_with(token, secret.read_text().strip())
+
+
+async def _fill_and_ask_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MOST_WAITING", 0)
+    hashing = Passwords()
+    try:
+        await hashing.digest(PASSWORD)
+    finally:
+        hashing.close()
+
+
+def test_more_password_work_than_can_wait_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ServiceUnavailable) as refused:
+        asyncio.run(_fill_and_ask_once_more(monkeypatch))
+
+    assert json.loads(refused.value.body) == error(503)
+    assert int(refused.value.headers["retry-after"]) > 0
