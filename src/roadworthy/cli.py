@@ -44,7 +44,7 @@ def cli() -> None:
     help="Server processes to run.",
 )
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve the API until stopped; an embedded database is migrated first."""
+    """Serve the API until stopped. An embedded database is migrated first."""
     with _shared_metrics(workers):
         from roadworthy import server  # noqa: PLC0415 -- other commands start without it
 
@@ -75,7 +75,7 @@ def migrate() -> None:
 
 @cli.command()
 def maintain() -> None:
-    """Do the background work that is due, once; for those who prefer cron."""
+    """Do the background work that is due. For those who prefer cron."""
     from roadworthy import maintenance  # noqa: PLC0415
 
     done = maintenance.run_due(load_settings())
@@ -121,11 +121,10 @@ def retry_job(job_id: int) -> None:
 
 @cli.command()
 def config() -> None:
-    """Show every setting, its value and where it comes from; secrets are masked."""
-    table = _table("Setting", "Value", "Comes from", "Meaning")
+    """Show every setting and its source. Secrets are masked."""
     for shown in show_settings():
-        table.add_row(shown.name, escape(shown.value), shown.source, shown.meaning)
-    Console().print(table)
+        value = click.style(shown.value or "(empty)", bold=True)
+        click.echo(f"{shown.name}  {value}  ({shown.source})\n    {shown.meaning}")
 
 
 @cli.command()
@@ -142,7 +141,7 @@ def openapi() -> None:
 @_host
 @_port
 def demo(host: str, port: int) -> None:
-    """Serve a throwaway folder, register a driver there, and show how."""
+    """Register a driver in a throwaway folder. Goes on serving it until stopped."""
     from roadworthy import demo as show  # noqa: PLC0415
 
     show.run(host, port, click.echo)

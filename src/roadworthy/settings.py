@@ -2,12 +2,13 @@
 
 import difflib
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 PREFIX = "ROADWORTHY_"
 
@@ -153,8 +154,10 @@ def _mask_all(text: str) -> str:
 
 
 def _mask_password(url: str) -> str:
-    password = urlsplit(url).password if url else None
-    return url.replace(f":{password}@", ":********@", 1) if password else url
+    parts = urlsplit(url)
+    in_query = re.sub(r"(password=)[^&]*", r"\1********", parts.query)
+    masked = urlunsplit(parts._replace(query=in_query)) if in_query != parts.query else url
+    return masked.replace(f":{parts.password}@", ":********@", 1) if parts.password else masked
 
 
 _OPTIONS = (
