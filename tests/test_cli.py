@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -370,38 +369,3 @@ def test_it_stops_though_an_idle_connection_is_open(
 
     assert service.stop() == 0
     assert service.errors == ""
-
-
-def test_a_request_answered_is_not_lost_when_it_is_killed(
-    place: Place, start: Start, connect: Callable[[str], Client]
-) -> None:
-    """SIGKILL, while others write: whoever was answered finds the profile again."""
-    tables = open_tables(place.url)
-    drivers = [new_driver(tables) for _ in range(60)]
-    service = start(place.folder, place.settings)
-    answered: list[int] = []
-
-    def write(some: int) -> None:
-        client = connect(service.url)
-        for driver in drivers[some::4]:
-            try:
-                if driver.send(client, "POST", FIELDS).status == 200:
-                    answered.append(driver.id)
-            except OSError:
-                return
-
-    threads = [threading.Thread(target=write, args=(some,)) for some in range(4)]
-    for thread in threads:
-        thread.start()
-    while len(answered) < 20 and any(thread.is_alive() for thread in threads):
-        time.sleep(0.001)
-    service.kill()
-    for thread in threads:
-        thread.join()
-
-    again = connect(start(place.folder, place.settings).url)
-    assert len(answered) >= 20
-    for driver in drivers:
-        if driver.id in answered:
-            assert driver.send(again, "GET").status == 200, "an answered profile is lost"
-    tables.close()

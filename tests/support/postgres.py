@@ -46,19 +46,38 @@ class Cluster:
         asyncio.run(self._execute(f"CREATE DATABASE {database}"))
         return self.url(database)
 
-    async def _execute(self, statement: str) -> None:
+    async def _execute(self, statement: str, *values: str) -> None:
         connection = await asyncpg.connect(self.url("postgres"))
-        await connection.execute(statement)
+        await connection.execute(statement, *values)
         await connection.close()
 
-    def stop(self) -> None:
-        """Fast shutdown; whoever is still connected is cut off."""
-        self._process.send_signal(signal.SIGINT)
+    def end_connections(self, database: str) -> None:
+        """Cut off whoever uses `database`."""
+        asyncio.run(
+            self._execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
+                database,
+            )
+        )
+
+    def halt(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Fast shutdown, or with SIGQUIT none at all; whoever is still connected is cut off."""
+        self._process.send_signal(how)
         try:
             self._process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(START_SECONDS)
+
+    def resume(self) -> None:
+        """Run again where it ran before."""
+        self._process = self._launch(self.port)
+        if not self._is_ready(self._process):
+            raise RuntimeError("PostgreSQL does not start again")
+
+    def stop(self) -> None:
+        """Halt, and leave nothing."""
+        self.halt()
         shutil.rmtree(self._folder)
 
     def _initialise(self) -> None:

@@ -23,8 +23,17 @@ MOST_WAITING = 2048
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
 
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+AWAY = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a query on a connection whose end has just arrived
+    TimeoutError,
+)
 """What a connection raises, or cannot be made with, when the server is not there for us."""
+
+OURS = (asyncpg.DataError, asyncpg.SyntaxOrAccessError)
+"""What it raises when the fault is in the statement or its values."""
 
 
 class PostgreSQL(Database):
@@ -128,9 +137,10 @@ class _Connections:
                 lambda connection: query(connection, *args, **kwargs), kept.synchronous
             )
         except BaseException as error:
+            judged = _judged(error)
             if kept is not None:
-                await self._put_back(kept)
-            raise _judged(error) from error
+                await self._put_back(kept, broken=isinstance(judged, Unavailable))
+            raise judged from error
         else:
             self._idle.append(kept)
             return result
@@ -184,9 +194,9 @@ class _Connections:
         assert synchronous is not None  # noqa: S101 -- it has just been opened
         return _Kept(connection, synchronous, synchronous.connection.driver_connection)
 
-    async def _put_back(self, kept: _Kept) -> None:
-        """After an error: kept only when no transaction is left open on it."""
-        if kept.driver.is_closed() or kept.driver.is_in_transaction():
+    async def _put_back(self, kept: _Kept, *, broken: bool) -> None:
+        """After an error: kept only when it works and no transaction is left open on it."""
+        if broken or kept.driver.is_closed() or kept.driver.is_in_transaction():
             await asyncio.shield(_discard(kept))
         else:
             self._idle.append(kept)
@@ -205,7 +215,7 @@ def _judged(error: BaseException) -> BaseException:
         if not is_outage(error) and not error.connection_invalidated:
             return error
         reason = str(error.orig)
-    elif isinstance(error, AWAY):
+    elif isinstance(error, AWAY) and not isinstance(error, OURS):
         reason = str(error)
     else:
         return error

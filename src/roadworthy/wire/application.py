@@ -68,6 +68,8 @@ class Application:
         methods = self._routes.get(request.path) or self._routes.get(_usual(request.path))
         try:
             response = await self._answer(request, methods)
+            if not await request.discard_rest():
+                response.headers = {**(response.headers or {}), "connection": "close"}
         except ClientGone:
             return
         _make_conditional(request, response)

@@ -18,6 +18,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MOST_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 30
 
+MOST_DISCARDED_BYTES = 16 * 1024 * 1024
+DISCARD_SECONDS = 5
+
 _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
 
 
@@ -28,7 +31,17 @@ class ClientGone(Exception):
 class Request:
     """One request. Header names are lower-case bytes, as ASGI gives them."""
 
-    __slots__ = ("_body", "_client", "_receive", "headers", "id", "method", "path", "query")
+    __slots__ = (
+        "_body",
+        "_client",
+        "_is_received",
+        "_receive",
+        "headers",
+        "id",
+        "method",
+        "path",
+        "query",
+    )
 
     def __init__(self, scope: Scope, receive: Receive):
         self.method: str = scope["method"]
@@ -41,6 +54,9 @@ class Request:
         self._client: str = (scope.get("client") or ("",))[0]
         self._receive = receive
         self._body: bytes | None = None
+        self._is_received = scope["http_version"] in {"1.0", "1.1"} and not (
+            b"content-length" in self.headers or b"transfer-encoding" in self.headers
+        )
 
     def header(self, name: bytes) -> str | None:
         """The value of the header `name`, the last one if it was sent more than once."""
@@ -79,15 +95,35 @@ class Request:
 
     async def _gather(self) -> bytes:
         body = bytearray()
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            body += message.get("body", b"")
+        while not self._is_received:
+            body += await self._next_part()
             if len(body) > MOST_BODY_BYTES:
                 raise TooLarge(MOST_BODY_BYTES)
-            if not message.get("more_body", False):
-                return bytes(body)
+        return bytes(body)
+
+    async def _next_part(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self._is_received = not message.get("more_body", False)
+        part: bytes = message.get("body", b"")
+        return part
+
+    async def discard_rest(self) -> bool:
+        """Receive what nobody asked for, within limits; whether the connection can go on after it.
+
+        Who is answered while still sending may see only that the connection broke.
+        """
+        if self._is_received:
+            return True
+        size = 0
+        try:
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while not self._is_received and size <= MOST_DISCARDED_BYTES:
+                    size += len(await self._next_part())
+        except TimeoutError:
+            return False
+        return self._is_received
 
 
 def request_id(sent: bytes | None) -> str:

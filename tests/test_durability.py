@@ -1,0 +1,217 @@
+"""What was answered is kept: through SIGKILL, a power cut, and the loss of PostgreSQL."""
+
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from roadworthy.migrations import migrate
+from tests.conftest import SETTINGS, SOAK, Place
+from tests.support.client import Client
+from tests.support.crowd import Crowd
+from tests.support.disk import Disk, build
+from tests.support.drivers import PROFILE_PATH, Driver, new_driver
+from tests.support.postgres import Cluster
+from tests.support.service import Service
+from tests.support.tables import Tables, open_tables
+
+Start = Callable[..., Service]
+Connect = Callable[[str], Client]
+
+KILLS = 100 if SOAK else 10
+CUTS = 500 if SOAK else 40
+OUTAGES = 50 if SOAK else 5
+
+
+def hold_everything_answered(
+    client: Client, tables: Tables, drivers: list[Driver], crowd: Crowd
+) -> None:
+    """Who was answered finds those very bytes; who was not is registered whole or not at all."""
+    for driver in drivers:
+        shown = driver.send(client, "GET")
+        if driver.id in crowd.bodies:
+            assert shown.status == 200, f"an answered create is lost:\n{shown}"
+            assert shown.body == crowd.bodies[driver.id]
+        profiles = len(tables.rows("profiles", user_id=driver.id))
+        keys = len(tables.rows("idempotency_keys", user_id=driver.id))
+        assert (profiles, keys, shown.status) in {(1, 1, 200), (0, 0, 404)}, "half a create is left"
+
+
+@pytest.fixture
+def place_tables(place: Place) -> Iterator[Tables]:
+    tables = open_tables(place.url)
+    yield tables
+    tables.close()
+
+
+def test_killed_in_the_middle_of_creates(
+    place: Place, place_tables: Tables, start: Start, connect: Connect
+) -> None:
+    chance = random.Random(1)  # noqa: S311
+    service = start(place.folder, place.settings)
+    for kill in range(KILLS):
+        drivers = [new_driver(place_tables) for _ in range(80)]
+        crowd = Crowd(service.url, drivers)
+        crowd.wait_for(chance.randrange(1, 60))
+        service.kill()
+        crowd.join()
+        service = start(place.folder, place.settings, "--workers", str(1 + kill % 2))
+
+        hold_everything_answered(connect(service.url), place_tables, drivers, crowd)
+        assert set(crowd.statuses) == {200}, crowd.statuses
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    """A migrated database on a disk of which nothing unsynced survives a power cut."""
+    control, folder = tmp_path / "control", tmp_path / "data"
+    control.mkdir()
+    folder.mkdir()
+    migrate(f"sqlite:///{folder}/roadworthy.db")
+    return Disk(build(control), folder, control)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_power_cuts(disk: Disk, start: Start, tmp_path: Path, workers: str) -> None:
+    """Cut at any moment, with nothing unsynced kept or with some of it: what had been answered by
+    then is there.
+    """
+    crowd, drivers, snapshot = _registered_on(disk, start, tmp_path, workers)
+    chance = random.Random(int(workers))  # noqa: S311
+    for number in range(CUTS):
+        moment = chance.randrange(disk.moment)
+        left = disk.after_power_cut(snapshot, moment, chance if number % 2 else None)
+        kept = _registered_in(left)
+        answered = {who for who, at in crowd.answered_at.items() if at <= moment}
+        assert answered <= kept, f"{len(answered - kept)} answered creates are lost at {moment}"
+        assert kept <= {driver.id for driver in drivers}
+
+
+def test_power_cuts_on_a_disk_that_lies_lose_creates(
+    disk: Disk, start: Start, tmp_path: Path
+) -> None:
+    """Nothing could hold then: the tests above are able to fail."""
+    crowd, _, snapshot = _registered_on(disk, start, tmp_path, "1")
+    left = disk.after_power_cut(snapshot, disk.moment, None, lies=True)
+
+    assert crowd.bodies.keys() - _registered_in(left)
+
+
+def _registered_on(
+    disk: Disk, start: Start, tmp_path: Path, workers: str
+) -> tuple[Crowd, list[Driver], Path]:
+    """A crowd that registered from a snapshot on; the service is gone."""
+    settings = {**SETTINGS, "ROADWORTHY_DATA_DIR": str(disk.folder)}
+    tables = open_tables(f"sqlite:///{disk.folder}/roadworthy.db")
+    drivers = [new_driver(tables) for _ in range(400)]
+    tables.close()
+    snapshot = disk.snapshot()
+    service = start(tmp_path, {**settings, **disk.settings}, "--workers", workers)
+    crowd = Crowd(service.url, drivers, 16, lambda: disk.moment)
+    crowd.join()
+    service.kill()
+    assert set(crowd.statuses) == {200}, crowd.statuses
+    return crowd, drivers, snapshot
+
+
+def _registered_in(folder: Path) -> set[int]:
+    """Whose create is in the database that a power cut left, whole, with its key."""
+    tables = open_tables(f"sqlite:///{folder}/roadworthy.db")
+    (check,) = tables.inspect(
+        lambda connection: connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    )
+    profiles = {row["user_id"] for row in tables.rows("profiles")}
+    keys = {row["user_id"] for row in tables.rows("idempotency_keys")}
+    tables.close()
+    assert check == "ok"
+    assert profiles == keys, "half a create is left"
+    return profiles
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL that may be halted."""
+    cluster = Cluster()
+    yield cluster
+    cluster.stop()
+
+
+_names = count(1)
+
+
+@pytest.fixture
+def on_postgresql(own_cluster: Cluster, tmp_path: Path) -> Place:
+    url = own_cluster.create(f"outage_{next(_names)}")
+    migrate(url)
+    return Place(tmp_path, url)
+
+
+def _end_connections(cluster: Cluster, place: Place) -> None:
+    cluster.end_connections(place.url.rpartition("/")[2])
+
+
+def _restart(cluster: Cluster, _: Place) -> None:
+    cluster.halt()
+    cluster.resume()
+
+
+def _crash(cluster: Cluster, _: Place) -> None:
+    cluster.halt(signal.SIGQUIT)
+    cluster.resume()
+
+
+@pytest.mark.parametrize("outage", [_end_connections, _restart, _crash], ids=lambda f: f.__name__)
+def test_postgresql_goes_away_in_the_middle_of_creates(
+    on_postgresql: Place,
+    own_cluster: Cluster,
+    start: Start,
+    connect: Connect,
+    outage: Callable[[Cluster, Place], None],
+) -> None:
+    """Who waits is answered 503 and may try again; service goes on by itself."""
+    tables = open_tables(on_postgresql.url)
+    drivers = [new_driver(tables) for _ in range(OUTAGES * 150)]
+    tables.close()
+    service = start(on_postgresql.folder, on_postgresql.settings)
+    crowd = Crowd(service.url, drivers)
+    for number in range(OUTAGES):
+        crowd.wait_for(number * 100 + 50)
+        outage(own_cluster, on_postgresql)
+    crowd.join()
+
+    client = connect(service.url)
+    tables = open_tables(on_postgresql.url)
+    assert set(crowd.statuses) <= {200, 503}, crowd.statuses
+    assert not crowd.broken, crowd.broken
+    assert len(crowd.bodies) == len(drivers), "not everyone is registered in the end"
+    hold_everything_answered(client, tables, drivers, crowd)
+    tables.close()
+    assert "Traceback" not in service.errors, service.errors
+
+
+def test_postgresql_that_is_away_is_said_so(
+    on_postgresql: Place, own_cluster: Cluster, start: Start, connect: Connect
+) -> None:
+    tables = open_tables(on_postgresql.url)
+    driver = new_driver(tables)
+    tables.close()
+    service = start(on_postgresql.folder, on_postgresql.settings)
+    client = connect(service.url)
+    assert client.send("GET", "/up").status == 200
+
+    own_cluster.halt()
+    for method, path in (("GET", "/up"), ("GET", PROFILE_PATH), ("POST", PROFILE_PATH)):
+        answer = client.send(method, path, driver.signed)
+        assert answer.status == 503, answer
+        assert answer.json == {"status": 503, "error": "Service Unavailable"}
+        assert answer.header("retry-after") == "1"
+    own_cluster.resume()
+
+    until = time.monotonic() + 10
+    while client.send("GET", "/up").status != 200:
+        assert time.monotonic() < until, f"it does not go on by itself:\n{service.errors}"
+    assert driver.send(client, "GET").status == 404
