@@ -2,6 +2,7 @@
 
 import errno
 import http.client
+import resource
 import socket
 import threading
 import time
@@ -17,8 +18,9 @@ from roadworthy.migrations import HEAD, MigrationError, current_version, migrate
 from roadworthy.settings import Settings, SettingsError, signing_secrets
 
 HEADER_SECONDS = 15
-MOST_HEADER_BYTES = 64 * 1024
+MOST_HEADER_BYTES = 32 * 1024
 MOST_CONNECTIONS = 16_384
+FILES_BESIDE_CONNECTIONS = 256
 STOP_SECONDS = 30
 
 
@@ -41,10 +43,10 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
         interface=Interfaces.ASGI,
         runtime_mode=RuntimeModes.st,
         loop=Loops.uvloop,
-        http=HTTPModes.auto,
+        http=HTTPModes.http1,  # with HTTP/2 as well, who connects and says nothing stays forever
         websockets=False,
         backlog=4096,
-        backpressure=MOST_CONNECTIONS,
+        backpressure=_most_connections(),
         http1_settings=HTTP1Settings(
             header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MOST_HEADER_BYTES
         ),
@@ -88,6 +90,15 @@ def _prepare_database(settings: Settings) -> None:
             f"the database is {found}, this release needs {HEAD}: run `roadworthy migrate`"
         )
     migrate(settings.database_url)
+
+
+def _most_connections() -> int:
+    """As many as this process may have, having asked for all that it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, most - FILES_BESIDE_CONNECTIONS))
 
 
 def _free_address(host: str, port: int) -> tuple[str, int]:

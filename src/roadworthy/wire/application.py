@@ -17,7 +17,7 @@ from roadworthy.wire.errors import (
     ServiceUnavailable,
 )
 from roadworthy.wire.headers import BODILESS, etag_of, headers_of, matches
-from roadworthy.wire.messages import ClientGone, Receive, Request, Response, Scope, Send
+from roadworthy.wire.messages import Receive, Request, Response, Scope, Send
 from roadworthy.wire.routes import Route
 
 log = structlog.get_logger()
@@ -66,12 +66,9 @@ class Application:
         started = time.perf_counter()
         request = Request(scope, receive)
         methods = self._routes.get(request.path) or self._routes.get(_usual(request.path))
-        try:
-            response = await self._answer(request, methods)
-            if not await request.discard_rest():
-                response.headers = {**(response.headers or {}), "connection": "close"}
-        except ClientGone:
-            return
+        response = await self._answer(request, methods)
+        if not await request.discard_rest():
+            response.headers = {**(response.headers or {}), "connection": "close"}
         _make_conditional(request, response)
         headers = headers_of(response, request.id, started)
         if b"origin" in request.headers:
@@ -90,8 +87,6 @@ class Application:
             return _refused(refusal)
         except (Busy, Unavailable):
             return _refused(ServiceUnavailable())
-        except ClientGone:
-            raise
         except Exception:
             log.exception("fault", request_id=request.id)
             return _refused(ServerError())

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.wire.errors import RequestTimeout, TooLarge
+from roadworthy.wire.errors import BadRequest, RequestTimeout, ServiceUnavailable, TooLarge
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -18,14 +18,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MOST_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 30
 
+MOST_HELD_BYTES = 64 * 1024 * 1024
+"""Of all bodies that are arriving in this process, unless they are small."""
+SMALL_BYTES = 16 * 1024
+
 MOST_DISCARDED_BYTES = 16 * 1024 * 1024
 DISCARD_SECONDS = 5
 
 _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
-
-
-class ClientGone(Exception):
-    """The client hung up before its request was whole: nobody waits for an answer."""
 
 
 class Request:
@@ -78,7 +78,7 @@ class Request:
             self.headers[b"if-none-match"] = b", ".join(tags)
 
     async def body(self) -> bytes:
-        """The whole body. Raises a 413 or 408 `Refusal`, or `ClientGone`."""
+        """The whole body. Raises a 400, 408, 413 or 503 `Refusal`."""
         declared = self.headers.get(b"content-length")
         if declared is not None and int(declared) > MOST_BODY_BYTES:
             raise TooLarge(MOST_BODY_BYTES)
@@ -95,16 +95,24 @@ class Request:
 
     async def _gather(self) -> bytes:
         body = bytearray()
-        while not self._is_received:
-            body += await self._next_part()
-            if len(body) > MOST_BODY_BYTES:
-                raise TooLarge(MOST_BODY_BYTES)
+        try:
+            while not self._is_received:
+                part = await self._next_part()
+                body += part
+                _arriving.size += len(part)
+                if len(body) > MOST_BODY_BYTES:
+                    raise TooLarge(MOST_BODY_BYTES)
+                if len(body) > SMALL_BYTES and _arriving.size > MOST_HELD_BYTES:
+                    raise ServiceUnavailable
+        finally:
+            _arriving.size -= len(body)
         return bytes(body)
 
     async def _next_part(self) -> bytes:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            # Its framing is broken, or the client hung up, and nobody waits for the answer.
+            raise BadRequest("the body ended before it was whole")
         self._is_received = not message.get("more_body", False)
         part: bytes = message.get("body", b"")
         return part
@@ -121,9 +129,18 @@ class Request:
             async with asyncio.timeout(DISCARD_SECONDS):
                 while not self._is_received and size <= MOST_DISCARDED_BYTES:
                     size += len(await self._next_part())
-        except TimeoutError:
+        except (TimeoutError, BadRequest):
             return False
         return self._is_received
+
+
+class _Arriving:
+    """The bodies that are not yet whole: slow clients shall not fill the memory."""
+
+    size = 0
+
+
+_arriving = _Arriving()
 
 
 def request_id(sent: bytes | None) -> str:
