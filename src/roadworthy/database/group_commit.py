@@ -30,7 +30,7 @@ MOST_IN_A_COMMIT = 128
 MOST_WAITING = 2048
 
 _DO_NOT_WAIT = "PRAGMA busy_timeout = 0"
-_WAIT = "PRAGMA busy_timeout = 10000"
+_WAIT = "PRAGMA busy_timeout = 5000"
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class GroupCommit:
         if self._connection is None:
             self._connection = await self._off_loop(self._engine.connect)
         driver: Any = self._connection.connection.driver_connection
-        # Nobody of ours holds the lock now; somebody else's tool may, for ten seconds.
+        # Nobody of ours holds the lock now; somebody else's tool may, for five seconds.
         await self._begin_immediate(driver)
         return self._connection, driver
 

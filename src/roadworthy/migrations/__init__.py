@@ -67,7 +67,23 @@ def _run(url: str, work: Callable[[Connection], T]) -> T:
         return asyncio.run(_run_on_postgresql(url, work))
     except (DBAPIError, *AWAY) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error)
-        raise MigrationError(f"the database does not answer: {reason}") from error
+        raise MigrationError(
+            f"the database does not answer: {reason}: {_advice(reason)}"
+        ) from error
+
+
+def _advice(reason: str) -> str:
+    """What to do about it."""
+    known = {
+        "readonly": "let this user write to the file and its folder",
+        "full": "make room on its disk",
+        "malformed": "put a backup in its place",
+        "not a database": "put a backup in its place",
+        "locked": "end the program that holds it",
+        "unable to open": "let this user write to the file and its folder",
+    }
+    fitting = [advice for sign, advice in known.items() if sign in reason]
+    return fitting[0] if fitting else "is it running, and is ROADWORTHY_DATABASE_URL right?"
 
 
 def _run_on_sqlite(path: str, work: Callable[[Connection], T]) -> T:

@@ -1,0 +1,207 @@
+"""Bad surroundings: one line that says what to do, or 503 and never a wrong answer; then on again.
+
+What happens to PostgreSQL stands in `test_durability.py`, what cannot be served in `test_cli.py`.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from roadworthy.migrations import migrate
+from tests.conftest import SETTINGS
+from tests.support.client import Answer, Client
+from tests.support.disk import Disk, build
+from tests.support.drivers import FIELDS, Driver, new_driver, with_profile
+from tests.support.service import COMMAND, Service, environment, run
+from tests.support.tables import open_tables
+
+Start = Callable[..., Service]
+Connect = Callable[[str], Client]
+
+DAY = 24 * 60 * 60
+UNAVAILABLE = {"status": 503, "error": "Service Unavailable"}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with a migrated database."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    migrate(f"sqlite:///{folder}/roadworthy.db")
+    return folder
+
+
+@pytest.fixture
+def disk(data: Path, tmp_path: Path) -> Disk:
+    control = tmp_path / "control"
+    control.mkdir()
+    return Disk(build(control), data, control)
+
+
+@pytest.fixture
+def settings(data: Path) -> dict[str, str]:
+    return {**SETTINGS, "ROADWORTHY_DATA_DIR": str(data)}
+
+
+def drivers_of(data: Path, profiles: int, others: int) -> tuple[list[Driver], list[Driver]]:
+    """Drivers with a profile, and others without."""
+    tables = open_tables(f"sqlite:///{data}/roadworthy.db")
+    registered = [with_profile(tables, new_driver(tables)) for _ in range(profiles)]
+    fresh = [new_driver(tables) for _ in range(others)]
+    tables.close()
+    return registered, fresh
+
+
+def hold_unavailable(answer: Answer) -> None:
+    assert (answer.status, answer.json) == (503, UNAVAILABLE), answer
+    assert answer.header("retry-after") == "1"
+
+
+def test_a_full_disk(
+    disk: Disk, data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    (registered,), (driver,) = drivers_of(data, 1, 1)
+    service = start(tmp_path, {**settings, **disk.settings})
+    client = connect(service.url)
+
+    disk.fill()
+    hold_unavailable(driver.send(client, "POST", FIELDS))
+    hold_unavailable(registered.send(client, "PATCH", {"postcode": "AB1"}))
+    assert registered.send(client, "GET").json["profile"]["postcode"] == "123"
+    assert driver.send(client, "GET").status == 404
+    assert '"reason":"database or disk is full"' in service.log
+    disk.make_room()
+
+    assert driver.send(client, "POST", FIELDS).status == 200
+    assert registered.send(client, "PATCH", {"postcode": "AB1"}).status == 200
+    assert registered.send(client, "GET").json["profile"]["postcode"] == "AB1"
+
+
+def test_a_full_disk_before_there_is_a_database(
+    disk: Disk, data: Path, settings: dict[str, str]
+) -> None:
+    shutil.rmtree(data)
+    data.mkdir()
+    disk.fill()
+    failed = run("serve", "--port", "0", settings={**settings, **disk.settings})
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        "roadworthy: the database does not answer: database or disk is full: "
+        "make room on its disk\n"
+    )
+
+
+def test_a_database_that_another_tool_has_locked(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    (registered,), (driver,) = drivers_of(data, 1, 1)
+    service = start(tmp_path, settings)
+    client = connect(service.url)
+    tool = sqlite3.connect(data / "roadworthy.db", isolation_level=None)
+
+    tool.execute("BEGIN IMMEDIATE")
+    hold_unavailable(driver.send(client, "POST", FIELDS))
+    assert registered.send(client, "GET").status == 200
+    assert '"reason":"database is locked"' in service.log
+    tool.execute("ROLLBACK")
+    tool.close()
+
+    assert driver.send(client, "POST", FIELDS).status == 200
+
+
+def test_a_database_whose_pages_are_overwritten(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """Its first page still says that all is well."""
+    registered, _ = drivers_of(data, 200, 0)
+    file = data / "roadworthy.db"
+    pages = file.read_bytes()
+    file.write_bytes(pages[:4096] + b"\xa5" * (len(pages) - 4096))
+    failed = run("serve", "--port", "0", settings=settings)
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        "roadworthy: the database does not answer: database disk image is malformed: "
+        "put a backup in its place\n"
+    )
+
+    # Half of it: what it does not need to begin.
+    file.write_bytes(pages)
+    service = start(tmp_path, settings)
+    client = connect(service.url)
+    file.write_bytes(pages[:4096] + b"\xa5" * (len(pages) - 4096))
+    for driver in registered:
+        answer = driver.send(client, "GET")
+        assert answer.status in {200, 503}, answer
+        if answer.status == 200:
+            assert answer.json["profile"]["email"] == driver.email
+    file.write_bytes(pages)
+    until = time.monotonic() + 5
+    while registered[0].send(client, "GET").status != 200:
+        assert time.monotonic() < until, f"it does not go on by itself:\n{service.errors}"
+
+
+def test_a_folder_that_may_only_be_read(data: Path, settings: dict[str, str]) -> None:
+    data.chmod(0o555)
+    (data / "roadworthy.db").chmod(0o444)
+    failed = _serve_without_override(settings)
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        "roadworthy: the database does not answer: attempt to write a readonly database: "
+        "let this user write to the file and its folder\n"
+    )
+
+
+def test_a_folder_that_may_not_be_made(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o555)
+    failed = _serve_without_override({"ROADWORTHY_DATA_DIR": str(tmp_path / "locked" / "data")})
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == f"roadworthy: cannot use {tmp_path}/locked/data: Permission denied\n"
+
+
+def _serve_without_override(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """As any user does: root may do everything because of this one capability."""
+    plain = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+    return subprocess.run(
+        [*(plain if os.geteuid() == 0 else ()), *COMMAND, "serve", "--port", "0"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_clock_that_moves(
+    disk: Disk, data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """Tokens end by the clock; nothing else minds it."""
+    (registered,), (driver, late) = drivers_of(data, 1, 2)
+    service = start(tmp_path, {**settings, **disk.settings})
+    client = connect(service.url)
+
+    disk.set_clock(29 * DAY)
+    assert driver.send(client, "POST", FIELDS, {"idempotency-key": "a"}).status == 200
+    assert registered.send(client, "PATCH", {"postcode": "ahead"}).status == 200
+
+    disk.set_clock(31 * DAY)
+    expired = registered.send(client, "GET")
+    assert (expired.status, expired.json) == (401, {"error": "Signature has expired"})
+
+    disk.set_clock(-5 * DAY)
+    assert registered.send(client, "PATCH", {"postcode": "behind"}).status == 200
+    assert registered.send(client, "GET").json["profile"]["postcode"] == "behind"
+    again = driver.send(client, "POST", FIELDS, {"idempotency-key": "a"})
+    assert again.status == 200, "a key kept in what is now the future is forgotten"
+    assert late.send(client, "POST", FIELDS).status == 200
+    assert client.send("GET", "/up").status == 200
+    assert service.errors == ""
