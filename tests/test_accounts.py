@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -119,22 +121,40 @@ def test_sign_out_is_seen_at_once_by_another_service(
     assert look(there, driver.token).json == {"error": "revoked token"}
 
 
-def test_sign_out_is_seen_at_once_by_every_worker(
+def test_who_asks_after_a_sign_out_was_answered_is_never_let_through(
     place: Place, start: Callable[..., Service], connect: Callable[[str], Client], tmp_path: Path
 ) -> None:
-    """Which process answers is chance, so many connections ask."""
+    """Two server processes, and a dozen connections that never stop asking."""
     service = start(tmp_path, place.settings, "--workers", "2")
     tables = open_tables(place.url)
-    driver = new_driver(tables)
+    tokens = [new_driver(tables).token for _ in range(20)]
     tables.close()
-    clients = [connect(service.url) for _ in range(24)]
-    for client in clients:
-        assert look(client, driver.token).status == NO_PROFILE
+    asked: list[tuple[str, float, int]] = []
+    signed_out: dict[str, float] = {}
 
-    assert sign_out(clients[0], driver.token).status == 204
+    def ask() -> None:
+        client = connect(service.url)
+        for token in tokens:
+            answers = 0
+            while answers < 5:
+                began = time.monotonic()
+                asked.append((token, began, look(client, token).status))
+                answers += token in signed_out
 
-    for client in clients:
-        assert look(client, driver.token).json == {"error": "revoked token"}
+    with ThreadPoolExecutor(12) as threads:
+        asking = [threads.submit(ask) for _ in range(12)]
+        client = connect(service.url)
+        for token in tokens:
+            time.sleep(0.01)
+            assert sign_out(client, token).status == 204
+            signed_out[token] = time.monotonic()
+        for each in asking:
+            each.result()
+
+    after = [status for token, began, status in asked if began > signed_out[token]]
+    assert len(after) >= 12 * len(tokens)
+    assert set(after) == {401}, Counter(after)
+    assert NO_PROFILE in {status for _, _, status in asked}, "nobody asked before"
 
 
 def test_secrets_are_rotated_by_a_list(

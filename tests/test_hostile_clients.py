@@ -6,7 +6,6 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from tests.conftest import Place, Running
 from tests.support.client import Client
 from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver, with_profile
+from tests.support.processes import megabytes
 from tests.support.service import Service
 from tests.support.tables import open_tables
 
@@ -69,20 +69,6 @@ def received(connection: socket.socket) -> bytes:
         while part := connection.recv(65536):
             gathered += part
     return gathered
-
-
-def megabytes(service: Service) -> float:
-    """What the server processes hold in memory."""
-    return sum(_resident(int(child)) for child in _children(service.process.pid))
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def _resident(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1024 / 1024
 
 
 def test_slow_and_idle_clients_hold_up_nobody(

@@ -21,7 +21,7 @@ from roadworthy.profiles.schemas import (
 )
 from roadworthy.wire import etag_of
 
-MOST_KEPT = 8192
+MOST_KEPT_BYTES = 12 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Rendering:
     body: bytes
     etag: str
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory, more or less."""
+        return len(self.body) + 600
+
 
 class Renderings:
     """The profiles shown last, each at its newest version known here.
@@ -41,6 +46,7 @@ class Renderings:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, Rendering] = OrderedDict()
+        self._size = 0
 
     def find(self, profile_id: int, version: int) -> Rendering | None:
         """The rendering of that very version, if it is kept."""
@@ -51,11 +57,13 @@ class Renderings:
         return kept
 
     def keep(self, profile_id: int, rendering: Rendering) -> Rendering:
-        """Keep `rendering`, in place of the one not shown for longest."""
+        """Keep `rendering`, in place of those not shown for longest."""
+        replaced = self._kept.pop(profile_id, None)
+        self._size += rendering.size - (replaced.size if replaced else 0)
         self._kept[profile_id] = rendering
-        self._kept.move_to_end(profile_id)
-        if len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+        while self._size > MOST_KEPT_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= oldest.size
         return rendering
 
 

@@ -1,0 +1,20 @@
+"""What a running service takes of the machine."""
+
+import resource
+from pathlib import Path
+
+from tests.support.service import Service
+
+
+def megabytes(service: Service) -> float:
+    """What the server processes hold in memory."""
+    return sum(_resident(child) for child in _children(service.process.pid))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _resident(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024 / 1024
