@@ -67,15 +67,13 @@ class Driver:
 def new_driver(tables: Tables, **values: Any) -> Driver:
     """Signed in without the cost of a password: the row is written, the token made, directly."""
     now = datetime.now(UTC)
-    email = f"driver{next(_numbers)}.{now.timestamp()}@example.com"
-    user_id = tables.add(
-        "users",
-        email=email,
-        created_at=now,
-        updated_at=now,
-        **{"password_digest": _QUICK_DIGEST, **values},
-    )
-    return Driver(user_id, email, Tokens((SECRET,)).issue(user_id, None, now))
+    user = {
+        "email": f"driver{next(_numbers)}.{now.timestamp()}@example.com",
+        "password_digest": _QUICK_DIGEST,
+        **values,
+    }
+    user_id = tables.add("users", created_at=now, updated_at=now, **user)
+    return Driver(user_id, user["email"], Tokens((SECRET,)).issue(user_id, None, now))
 
 
 def with_profile(tables: Tables, driver: Driver, **values: Any) -> Driver:

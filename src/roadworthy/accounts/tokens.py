@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from roadworthy.accounts import jws
 from roadworthy.wire import Request, Unauthorized
@@ -14,7 +14,8 @@ SCOPE = "user"
 
 NOT_SIGNED_IN = "You need to sign in or sign up before continuing."
 
-_LARGEST_ID = 2**63 - 1
+MOST_JTI = 255
+_LARGEST_INTEGER = 2**63 - 1
 
 
 class TokenRefused(Unauthorized):
@@ -67,7 +68,7 @@ class Tokens:
         if payload.get("exp") is not None and _seconds(payload["exp"]) <= seconds:
             raise TokenExpired
         jti = payload.get("jti")
-        if not isinstance(jti, str) or not jti.strip():
+        if not _can_be_revoked(jti):
             raise TokenRefused("Missing jti")
         if payload.get("nbf") is not None and _seconds(payload["nbf"]) > seconds:
             raise TokenRefused("Signature nbf has not been reached")
@@ -126,8 +127,15 @@ def bearer_token(request: Request) -> str | None:
     return None
 
 
+def _can_be_revoked(jti: object) -> TypeGuard[str]:
+    """Whether it can stand among the revoked ones: PostgreSQL keeps no NUL and indexes no novel."""
+    return isinstance(jti, str) and bool(jti.strip()) and len(jti) <= MOST_JTI and "\0" not in jti
+
+
 def _seconds(value: object) -> float:
     """A time claim as a number; the original reads text and nonsense the same forgiving way."""
+    if isinstance(value, int):
+        value = max(-_LARGEST_INTEGER, min(value, _LARGEST_INTEGER))  # a larger one fits no float
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -143,6 +151,6 @@ def _moment(exp: object) -> datetime | None:
 
 def _user_id(subject: object) -> int | None:
     text = str(subject)
-    if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST_ID)):
-        return int(text) if int(text) <= _LARGEST_ID else None
+    if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST_INTEGER)):
+        return int(text) if int(text) <= _LARGEST_INTEGER else None
     return None

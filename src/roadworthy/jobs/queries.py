@@ -141,7 +141,7 @@ def count_jobs(connection: Connection, now: datetime) -> dict[str, int]:
         else_="waiting",
     )
     rows = connection.execute(select(state, func.count()).group_by(state))
-    return {"waiting": 0, "running": 0, "dead": 0, **dict(rows.tuples().all())}
+    return {"waiting": 0, "running": 0, "dead": 0, **dict(rows.all())}
 
 
 def _due(now: datetime) -> ColumnElement[bool]:

@@ -28,12 +28,16 @@ def migrate(url: str, *, grant_to: str | None = None) -> tuple[str | None, str]:
     Raises `MigrationError`.
     """
     # Alembic is slow to load and a database that is served again needs none of it.
-    from roadworthy.migrations.upgrade import upgrade  # noqa: PLC0415
+    from roadworthy.migrations.upgrade import upgrade, wait_for_others  # noqa: PLC0415
 
-    before = current_version(url)
-    require_known(before)
-    _run(url, lambda connection: upgrade(connection, grant_to))
-    return before, HEAD
+    def step(connection: Connection) -> str | None:
+        wait_for_others(connection)
+        before = _version(connection)
+        require_known(before)
+        upgrade(connection, grant_to)
+        return before
+
+    return _run(url, step), HEAD
 
 
 def current_version(url: str) -> str | None:

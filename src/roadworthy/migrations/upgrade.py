@@ -10,16 +10,19 @@ _LOCK = 0x524F4144
 """So that two who migrate one PostgreSQL at once wait for each other."""
 
 
+def wait_for_others(connection: Connection) -> None:
+    """Until nobody else migrates, nor may before this transaction ends; SQLite waits by itself."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
 def upgrade(connection: Connection, grant_to: str | None) -> None:
     """Every step up to the newest, in the caller's transaction; see `migrate`."""
-    on_postgresql = connection.dialect.name == "postgresql"
-    if on_postgresql:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    if grant_to and on_postgresql:
+    if grant_to and connection.dialect.name == "postgresql":
         _grant(connection, grant_to)
 
 

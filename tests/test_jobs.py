@@ -1,0 +1,451 @@
+"""Work after the response: done when its cause is, tried again, at last given up visibly."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import update
+from structlog.testing import capture_logs
+
+from roadworthy.database import Connection, Database, open_database
+from roadworthy.jobs import Recurring, Worker, count_jobs, enqueue
+from roadworthy.jobs.queries import claim_job
+from tests.conftest import Place
+from tests.support.drivers import Driver, new_driver
+from tests.support.service import Service, run
+from tests.support.tables import Row, Tables, open_tables
+
+T = TypeVar("T")
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+LEASE = timedelta(minutes=5)
+HOUR = timedelta(hours=1)
+
+WAITS = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120]
+"""Seconds between the twelve attempts."""
+
+
+@dataclass
+class Shop:
+    """A database, what is done there, and a clock that stands still until it is set."""
+
+    database: Database
+    now: datetime = NOON
+    done: list[Any] = field(default_factory=list)
+
+    def worker(self, *recurring: Recurring) -> Worker:
+        return Worker(self.database, {"good": self._good, "bad": self._bad}, recurring, self._clock)
+
+    async def order(self, kind: str, run_at: datetime = NOON, **payload: Any) -> int:
+        return await self.database.write(enqueue, kind, payload, run_at)
+
+    async def _good(self, payload: Mapping[str, Any]) -> None:
+        await asyncio.sleep(0)  # others may go on meanwhile
+        self.done.append(dict(payload))
+
+    async def _bad(self, payload: Mapping[str, Any]) -> None:
+        self.done.append(dict(payload))
+        raise ValueError("the letter to ann@example.com came back")
+
+    def _clock(self) -> datetime:
+        return self.now
+
+
+def keep_shop(place: Place, play: Callable[[Shop], Awaitable[T]]) -> T:
+    """What `play` makes of a shop at `place`."""
+
+    async def day() -> T:
+        database = open_database(place.url)
+        await database.open()
+        try:
+            return await play(Shop(database))
+        finally:
+            await database.close()
+
+    return asyncio.run(day())
+
+
+@pytest.fixture
+def at(place: Place) -> Iterator[Tables]:
+    tables = open_tables(place.url)
+    yield tables
+    tables.close()
+
+
+def test_a_job_is_done_once(place: Place, at: Tables) -> None:
+    async def play(shop: Shop) -> None:
+        await shop.order("good", to="Ann", days=[1, 2])
+        assert await shop.worker().run_due() == 1
+        assert await shop.worker().run_due() == 0
+        assert shop.done == [{"to": "Ann", "days": [1, 2]}]
+
+    keep_shop(place, play)
+    assert at.rows("jobs") == []
+
+
+def test_a_job_waits_for_its_time_and_who_waits_longest_is_first(place: Place) -> None:
+    async def play(shop: Shop) -> None:
+        for name, minutes in (("second", 20), ("first", 10), ("third", 30)):
+            await shop.order("good", NOON + timedelta(minutes=minutes), name=name)
+        worker = shop.worker()
+        for minutes, names in ((9, []), (20, ["first", "second"]), (60, ["third"])):
+            shop.now, shop.done = NOON + timedelta(minutes=minutes), []
+            assert await worker.run_due() == len(names)
+            assert [done["name"] for done in shop.done] == names
+
+    keep_shop(place, play)
+
+
+class Changed(Exception):
+    """The cause of a job was undone."""
+
+
+def test_a_job_whose_cause_is_undone_is_never_done(place: Place, at: Tables) -> None:
+    """Several writes may share a commit: only the one that fails is undone."""
+
+    def ordered_and_undone(connection: Connection) -> None:
+        enqueue(connection, "good", {"undone": True}, NOON)
+        raise Changed
+
+    async def play(shop: Shop) -> None:
+        results = await asyncio.gather(
+            shop.order("good", n=1),
+            shop.database.write(ordered_and_undone),
+            shop.order("good", n=2),
+            shop.database.write(ordered_and_undone),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in results] == [int, Changed, int, Changed]
+        assert await shop.worker().run_due() == 2
+        assert sorted(done["n"] for done in shop.done) == [1, 2]
+
+    keep_shop(place, play)
+    assert at.rows("jobs") == []
+
+
+def test_a_failing_job_is_tried_again_later_and_later_and_then_given_up(
+    place: Place, at: Tables
+) -> None:
+    async def play(shop: Shop) -> None:
+        await shop.order("bad", to="Ann")
+        worker = shop.worker()
+        for attempt, seconds in enumerate(WAITS, start=1):
+            assert await worker.run_due() == 1
+            assert len(shop.done) == attempt
+            shop.now += timedelta(seconds=seconds) - SECOND
+            assert await worker.run_due() == 0, f"tried again too early after {attempt}"
+            shop.now += SECOND
+        assert await worker.run_due() == 1
+        shop.now += timedelta(days=365)
+        assert await worker.run_due() == 0, "a job that was given up is tried again"
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert job["attempts"] == len(WAITS) + 1
+    assert job["died_at"] == NOON + timedelta(seconds=sum(WAITS))
+    assert job["last_error"] == "ValueError: the letter to ann@example.com came back"
+
+
+def test_a_failure_is_logged_without_its_words(place: Place) -> None:
+    async def play(shop: Shop) -> None:
+        await shop.order("bad", to="ann@example.com")
+        await shop.worker().run_due()
+
+    with capture_logs() as lines:
+        keep_shop(place, play)
+    (line,) = lines
+    assert (line["event"], line["kind"], line["error"]) == ("job failed", "bad", "ValueError")
+    assert "ann@example.com" not in str(line)
+
+
+def test_a_job_that_nobody_here_knows_waits_for_who_does(place: Place, at: Tables) -> None:
+    """As while an older release still runs beside a newer one."""
+
+    async def play(shop: Shop) -> None:
+        await shop.order("of a newer release")
+        await shop.order("good")
+        assert await shop.worker().run_due() == 2
+        assert shop.done == [{}]
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert (job["kind"], job["died_at"]) == ("of a newer release", None)
+
+
+def test_a_lease_that_ran_out_is_taken_over(place: Place, at: Tables) -> None:
+    """The worker that held the job died with it."""
+
+    async def play(shop: Shop) -> None:
+        await shop.order("good", n=1)
+        held = await shop.database.write(claim_job, NOON)
+        assert held is not None
+        assert await shop.database.write(claim_job, NOON) is None
+        shop.now = NOON + LEASE - SECOND
+        assert await shop.worker().run_due() == 0, "taken from who has it"
+        shop.now = NOON + LEASE
+        taken = await shop.database.write(claim_job, shop.now)
+        assert taken is not None
+        assert (taken.id, taken.attempts) == (held.id, 2)
+        shop.now += LEASE
+        assert await shop.worker().run_due() == 1
+        assert shop.done == [{"n": 1}]
+
+    keep_shop(place, play)
+    assert at.rows("jobs") == []
+
+
+def test_a_worker_that_stops_leaves_its_job_to_others(place: Place, at: Tables) -> None:
+    async def play(shop: Shop) -> None:
+        begun = asyncio.Event()
+
+        async def endless(_: Mapping[str, Any]) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        await shop.order("good", n=1)
+        worker = Worker(shop.database, {"good": endless}, (), lambda: NOON)
+        worker.start()
+        await begun.wait()
+        await worker.stop()
+        assert await shop.worker().run_due() == 0
+        shop.now = NOON + LEASE
+        assert await shop.worker().run_due() == 1
+        assert shop.done == [{"n": 1}]
+
+    keep_shop(place, play)
+    assert at.rows("jobs") == []
+
+
+def test_workers_of_several_processes_never_do_the_same_job(place: Place, at: Tables) -> None:
+    """Each in a thread with connections of its own, as processes have them."""
+
+    async def order(shop: Shop) -> None:
+        for number in range(60):
+            await shop.order("good", n=number)
+
+    async def work(shop: Shop) -> list[int]:
+        await shop.worker().run_due()
+        return [done["n"] for done in shop.done]
+
+    keep_shop(place, order)
+    with ThreadPoolExecutor(3) as threads:
+        shares = list(threads.map(lambda _: keep_shop(place, work), range(3)))
+
+    assert sorted(number for share in shares for number in share) == [*range(60)], shares
+    assert at.rows("jobs") == []
+
+
+def test_postgresql_gives_the_next_job_while_one_is_being_taken(
+    new_place: Callable[[str], Place],
+) -> None:
+    """SKIP LOCKED: who comes second does not wait for the first to commit."""
+    place = new_place("postgresql")
+
+    async def order(shop: Shop) -> list[int]:
+        return [await shop.order("good"), await shop.order("good")]
+
+    def claim_two(connection: Connection) -> list[int]:
+        first = claim_job(connection, NOON)
+        with ThreadPoolExecutor(1) as thread:
+            second = thread.submit(_claimed_elsewhere, place.url).result(30)
+        assert first is not None
+        return [first.id, second]
+
+    ids = keep_shop(place, order)
+    tables = open_tables(place.url)
+    assert tables.inspect(claim_two) == ids
+    tables.close()
+
+
+def _claimed_elsewhere(url: str) -> int:
+    tables = open_tables(url)
+    try:
+        job = tables.inspect(lambda connection: claim_job(connection, NOON))
+    finally:
+        tables.close()
+    assert job is not None, "there was nothing left to take"
+    return job.id
+
+
+def test_jobs_are_counted_by_state(place: Place) -> None:
+    async def play(shop: Shop) -> None:
+        for kind, minutes in (("good", 0), ("good", 1), ("good", 90), ("bad", 0)):
+            await shop.order(kind, NOON + timedelta(minutes=minutes))
+        await shop.database.write(claim_job, NOON)
+        counted = await shop.database.report(count_jobs, NOON)
+        assert counted == {"waiting": 3, "running": 1, "dead": 0}
+        counted = await shop.database.report(count_jobs, NOON + LEASE)
+        assert counted == {"waiting": 4, "running": 0, "dead": 0}
+
+    keep_shop(place, play)
+
+
+def test_recurring_work_comes_again_and_there_is_one_of_it(place: Place, at: Tables) -> None:
+    every_hour = Recurring("good", HOUR)
+
+    async def play(shop: Shop) -> None:
+        first, second = shop.worker(every_hour), shop.worker(every_hour)
+        assert await first.run_due() == 1
+        assert await second.run_due() == 0
+        for hours in (1, 2):
+            shop.now = NOON + hours * HOUR - SECOND
+            assert await first.run_due() + await second.run_due() == 0
+            shop.now += SECOND
+            assert await second.run_due() + await first.run_due() == 1
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert (job["recurring"], job["run_at"], job["attempts"]) == ("good", NOON + 3 * HOUR, 0)
+
+
+def test_recurring_work_that_fails_is_tried_sooner(place: Place, at: Tables) -> None:
+    async def play(shop: Shop) -> None:
+        worker = shop.worker(Recurring("bad", HOUR))
+        assert await worker.run_due() == 1
+        shop.now += timedelta(seconds=WAITS[0])
+        assert await worker.run_due() == 1
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert (job["attempts"], job["died_at"]) == (2, None)
+
+
+def test_all_server_processes_together_purge_once_an_hour(
+    place: Place, at: Tables, start: Callable[..., Service]
+) -> None:
+    began = datetime.now(UTC)
+    for _ in range(2):
+        start(place.folder, place.settings, "--workers", "2")
+    job = _once_done(at)
+
+    assert (job["kind"], job["recurring"]) == ("purge", "purge")
+    assert began + HOUR <= job["run_at"] <= datetime.now(UTC) + HOUR
+    assert len(at.rows("jobs")) == 1
+
+
+def _once_done(tables: Tables) -> Row:
+    """The only job, after it has been done and waits to come again."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        jobs = tables.rows("jobs")
+        if len(jobs) == 1 and jobs[0]["attempts"] == 0 and jobs[0]["run_at"] > datetime.now(UTC):
+            return jobs[0]
+        time.sleep(0.05)
+    raise AssertionError(f"not done and waiting: {tables.rows('jobs')}")
+
+
+def command(place: Place, *arguments: str) -> str:
+    """What a command that succeeds says."""
+    said = run(*arguments, settings=place.settings)
+    assert (said.returncode, said.stderr) == (0, ""), said
+    return said.stdout
+
+
+def test_an_operator_sees_what_was_given_up_and_has_it_tried_again(
+    place: Place, at: Tables
+) -> None:
+    at.add(
+        "jobs",
+        kind="purge",
+        payload="{}",
+        run_at=NOON,
+        attempts=12,
+        last_error="OSError: [disk] full",
+        died_at=NOON,
+        created_at=NOON,
+    )
+    (job,) = at.rows("jobs")
+
+    listed = command(place, "jobs", "list")
+    for shown in (str(job["id"]), "purge", "12", "2026-01-01 12:00:00Z", "OSError: [disk] full"):
+        assert shown in listed, f"{shown} is not in\n{listed}"
+    assert command(place, "maintain") == "Did 1 job.\n"  # its own purge, not the dead one
+    assert len(at.rows("jobs")) == 2
+
+    said = command(place, "jobs", "retry", str(job["id"]))
+    assert said.startswith(f"Job {job['id']} is tried again"), said
+    assert command(place, "jobs", "list") == "No job was given up.\n"
+    assert command(place, "maintain") == "Did 1 job.\n"
+    assert [job["recurring"] for job in at.rows("jobs")] == ["purge"]
+
+
+@pytest.mark.parametrize("is_waiting", [True, False], ids=["a job that waits", "no job"])
+def test_only_what_was_given_up_is_retried(place: Place, at: Tables, *, is_waiting: bool) -> None:
+    job_id = 1
+    if is_waiting:
+        values = {"kind": "purge", "payload": "{}", "attempts": 3, "run_at": NOON}
+        job_id = at.add("jobs", created_at=NOON, **values)
+    before = at.rows("jobs")
+    refused = run("jobs", "retry", str(job_id), settings=place.settings)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"Error: no job {job_id} was given up: see `roadworthy jobs list`\n"
+    ), refused
+    assert at.rows("jobs") == before
+
+
+def test_maintain_does_what_is_due_and_says_how_much(place: Place, at: Tables) -> None:
+    assert command(place, "maintain") == "Did 1 job.\n"
+    assert command(place, "maintain") == "Did 0 jobs.\n"
+    at.execute(update(at["jobs"]).values(run_at=NOON))
+    at.add("jobs", kind="purge", payload="{}", attempts=0, run_at=NOON, created_at=NOON)
+    assert command(place, "maintain") == "Did 2 jobs.\n"
+
+
+_KEY_AGES = [
+    ("new", timedelta(0), True),
+    ("of an hour", HOUR, True),
+    ("of 23 hours 50 minutes", timedelta(hours=23, minutes=50), True),
+    ("of 24 hours", timedelta(hours=24), False),
+    ("of a year", timedelta(days=365), False),
+]
+_TOKEN_LIVES: list[tuple[str, timedelta | None, bool]] = [
+    ("for ever", None, True),
+    ("for 30 days", timedelta(days=30), True),
+    ("for 10 minutes", timedelta(minutes=10), True),
+    ("until now", timedelta(0), False),
+    ("until last year", timedelta(days=-365), False),
+]
+
+
+def test_purge_forgets_what_is_out_of_date_and_nothing_else(place: Place, at: Tables) -> None:
+    now = datetime.now(UTC)
+    driver = new_driver(at)
+    for name, age, _ in _KEY_AGES:
+        _keep_answer(at, driver, name, now - age)
+    tokens = at["revoked_tokens"]
+    for name, life, _ in _TOKEN_LIVES:
+        expires_at = None if life is None else now + life
+        at.execute(tokens.insert().values(jti=name, expires_at=expires_at))
+
+    assert command(place, "maintain") == "Did 1 job.\n"
+
+    kept_keys = {row["key"] for row in at.rows("idempotency_keys")}
+    kept_tokens = {row["jti"] for row in at.rows("revoked_tokens")}
+    assert kept_keys == {name for name, _, is_kept in _KEY_AGES if is_kept}
+    assert kept_tokens == {name for name, _, is_kept in _TOKEN_LIVES if is_kept}
+    assert len(at.rows("users")) == 1
+
+
+def _keep_answer(tables: Tables, driver: Driver, key: str, given_at: datetime) -> None:
+    tables.execute(
+        tables["idempotency_keys"]
+        .insert()
+        .values(
+            user_id=driver.id,
+            method="POST",
+            path="/",
+            key=key,
+            request_digest="",
+            status=200,
+            body=b"{}",
+            created_at=given_at,
+        )
+    )
