@@ -18,7 +18,7 @@ demo: ## Serve a throwaway folder and show a registration (ARGS='--port 9000')
 test: ## Check style and types, run every test on SQLite and PostgreSQL
 	@scripts/setup dev postgresql chromium gcc
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto $(ARGS)
 
 soak: ## The tests with their full counts: takes hours
 	@scripts/setup dev postgresql chromium gcc
