@@ -12,6 +12,7 @@ from bench.load import GET, GET_304, POST, Pace, Request
 from bench.measure import FASTEST_CREATES, Comparison, Drivers, compare
 from bench.report import print_table, print_verdicts, write_json
 from bench.same import known_etags, require_same
+from bench.scenarios import SCENARIOS, Finding, print_finding
 from bench.seed import mint, seed
 from bench.servers import Server, floor, service
 
@@ -42,12 +43,17 @@ def main() -> None:
     """Measure, print, and exit with 1 when a target is not met and `--strict` was given."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     options = _options()
-    comparisons = list(_measure_all(_plan(options)))
-    print_table(comparisons)
-    met = print_verdicts(comparisons)
+    plan = _plan(options)
+    comparisons: list[Comparison] = []
+    met = True
+    if not options.scenario or "all" in options.scenario:
+        comparisons = list(_measure_all(plan))
+        print_table(comparisons)
+        met = print_verdicts(comparisons)
+    findings = list(_measure_scenarios(options.scenario, plan, quick=options.quick))
     if options.json:
-        write_json(options.json, comparisons)
-    if options.strict and not met:
+        write_json(options.json, comparisons, findings)
+    if options.strict and not (met and all(finding.met for finding in findings)):
         sys.exit(1)
 
 
@@ -55,6 +61,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--database", choices=(*KINDS, "both"), default="both")
     parser.add_argument("--only", choices=tuple(REQUESTS), help="one kind of request")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        default=[],
+        choices=(*SCENARIOS, "all"),
+        help="instead of the comparison with the floor; `all` is that and every scenario",
+    )
     parser.add_argument("--quick", action="store_true", help="shorter and fewer rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--strict", action="store_true", help="fail when a target is not met")
@@ -101,6 +114,16 @@ def _compare_all(one: Server, other: Server, drivers: Drivers, plan: Plan) -> It
             _tell(f"{one.database.kind}: {request.name}, {connections} connections")
             pace = Pace(connections, plan.seconds)
             yield compare(one, other, drivers, request, pace, plan.rounds)
+
+
+def _measure_scenarios(names: Sequence[str], plan: Plan, *, quick: bool) -> Iterator[Finding]:
+    """Each finding, printed as soon as it is there."""
+    for name in SCENARIOS if "all" in names else names:
+        for kind in plan.kinds:
+            _tell(f"{kind}: {name}")
+            for finding in SCENARIOS[name](kind, quick):
+                print_finding(finding)
+                yield finding
 
 
 def _tell(what: str) -> None:

@@ -33,8 +33,12 @@ class Database:
     """PostgreSQL's own process."""
 
     def environment(self) -> dict[str, str]:
-        """Our environment with the settings that a server of this database needs."""
-        own = {k: v for k, v in os.environ.items() if not k.startswith("ROADWORTHY_")}
+        """Our environment with the settings that a server of this database needs.
+
+        Users keep Python's bytecode, so a start without it is none of theirs.
+        """
+        not_theirs = ("ROADWORTHY_", "PYTHONDONTWRITEBYTECODE")
+        own = {k: v for k, v in os.environ.items() if not k.startswith(not_theirs)}
         return own | {
             "ROADWORTHY_DATA_DIR": str(self.folder),
             "ROADWORTHY_DATABASE_URL": self.url,

@@ -1,7 +1,7 @@
 """What was measured, as a table, as verdicts on the targets and as JSON."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench.load import GET, GET_304, POST, Request
 from bench.measure import Comparison, Figures
+from bench.scenarios import Finding
 
 WIDTH = 110
 
@@ -67,9 +68,9 @@ def print_verdicts(comparisons: Sequence[Comparison]) -> bool:
     return all(verdicts)
 
 
-def write_json(path: Path, comparisons: Sequence[Comparison]) -> None:
+def write_json(path: Path, comparisons: Sequence[Comparison], findings: Sequence[Finding]) -> None:
     """The same figures for machines."""
-    encoded = msgspec.json.encode([asdict(one) for one in comparisons])
+    encoded = msgspec.json.encode({"comparisons": comparisons, "findings": findings})
     path.write_bytes(msgspec.json.format(encoded) + b"\n")
 
 
