@@ -13,7 +13,7 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from roadworthy.database import Connection, Database, open_database
-from roadworthy.jobs import Recurring, Worker, count_jobs, enqueue
+from roadworthy.jobs import Job, Recurring, Worker, count_jobs, enqueue
 from roadworthy.jobs.queries import claim_job
 from tests.conftest import Place
 from tests.support.drivers import Driver, new_driver
@@ -253,7 +253,7 @@ def test_postgresql_gives_the_next_job_while_one_is_being_taken(
     def claim_two(connection: Connection) -> list[int]:
         first = claim_job(connection, NOON)
         with ThreadPoolExecutor(1) as thread:
-            second = thread.submit(_claimed_elsewhere, place.url).result(30)
+            second = thread.submit(_claimed_elsewhere, place.url).result()
         assert first is not None
         return [first.id, second]
 
@@ -264,9 +264,15 @@ def test_postgresql_gives_the_next_job_while_one_is_being_taken(
 
 
 def _claimed_elsewhere(url: str) -> int:
+    def claim(connection: Connection) -> Job | None:
+        connection.exec_driver_sql(
+            "SET LOCAL lock_timeout = '5s'"
+        )  # an error, not a test that hangs
+        return claim_job(connection, NOON)
+
     tables = open_tables(url)
     try:
-        job = tables.inspect(lambda connection: claim_job(connection, NOON))
+        job = tables.inspect(claim)
     finally:
         tables.close()
     assert job is not None, "there was nothing left to take"
