@@ -26,6 +26,8 @@ SIGN_UP = "/api/v1/users"
 SIGN_IN = "/api/v1/users/sign_in"
 SIGN_OUT = "/api/v1/users/sign_out"
 
+NEW_SECRET = "the secret that these tests come to have"
+
 NO_PROFILE = 404
 """What a driver without a profile is answered: the token was taken."""
 
@@ -164,12 +166,12 @@ def test_secrets_are_rotated_by_a_list(
     driver: Driver,
 ) -> None:
     """The new one signs; those still listed verify; what is no longer listed does not."""
-    rotated = {**service.place.settings, "ROADWORTHY_SECRET_KEY": f"a new one, {SECRET}"}
+    rotated = {**service.place.settings, "ROADWORTHY_SECRET_KEY": f"{NEW_SECRET}, {SECRET}"}
     client = connect(start(service.place.folder, rotated).url)
 
     assert look(client, driver.token).status == NO_PROFILE
     new = token_of(sign_in(client, driver.email))
-    assert is_signed_with(new, "a new one")
+    assert is_signed_with(new, NEW_SECRET)
     assert look(client, new).status == NO_PROFILE
     older = forge(claims(driver.id), secret=OLD_SECRET)
     assert look(client, older).json == {"error": "Signature verification failed"}

@@ -33,7 +33,7 @@ CONNECTIONS = 50
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 BODY = compact({"profile": FIELDS})
-MEBIBYTE = 1024 * 1024
+MOST = 256 * 1024
 
 OTHER_REQUEST = refused(idempotency_key="has already been used for another request")
 HAS_ONE = refused(user="has already been taken")
@@ -189,7 +189,7 @@ _NOT_KEPT: list[tuple[str, Post, int]] = [
     ("a broken form", Post("profile[first_name]=%", FORM), 400),
     ("an unknown path", Post(path="/api/v1/users/nothing"), 404),
     ("a method that is not there", Post(path="/api/v1/users/sign_out"), 405),
-    ("a body over the limit", Post(" " * (MEBIBYTE + 1)), 413),
+    ("a body over the limit", Post(" " * (MOST + 1)), 413),
 ]
 
 

@@ -392,7 +392,7 @@ def test_only_what_was_given_up_is_retried(place: Place, at: Tables, *, is_waiti
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
-        f"Error: no job {job_id} was given up: see `roadworthy jobs list`\n"
+        f"roadworthy: no job {job_id} was given up: see `roadworthy jobs list`\n"
     ), refused
     assert at.rows("jobs") == before
 

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.settings import SettingsError, load_settings, show_settings, signing_secrets
+from roadworthy.settings import (
+    SettingsError,
+    load_settings,
+    show_settings,
+    signing_secrets,
+    warnings,
+)
 
 UNKNOWN = [
     ("ROADWORTHY_SECRET", "ROADWORTHY_SECRET_KEY"),
@@ -26,6 +32,7 @@ NOT_USABLE = [
     ("ROADWORTHY_CORS_ORIGINS", "https://app.example.com,*"),
     ("ROADWORTHY_CORS_ORIGINS", "ftp://app.example.com"),
     ("ROADWORTHY_PUBLIC_URL", "roadworthy.example.com"),
+    ("ROADWORTHY_SECRET_KEY", " , "),
 ]
 SECRETS = [
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "swordfish"),
@@ -136,3 +143,40 @@ def test_a_generated_secret_is_made_once(tmp_path: Path) -> None:
 
     assert len(made) >= 32
     assert signing_secrets(settings) == (made,)
+
+
+def test_a_generated_secret_is_shown_masked_once_it_is_there(tmp_path: Path) -> None:
+    environment = {"ROADWORTHY_DATA_DIR": str(tmp_path)}
+
+    def shown() -> str:
+        return {each.name: each.value for each in show_settings(environment)}[
+            "ROADWORTHY_SECRET_KEY"
+        ]
+
+    assert shown() == ""
+    signing_secrets(load_settings(environment))
+    assert shown() == "********"
+
+
+_SAFE = "s" * 32
+_POSTGRESQL = {"ROADWORTHY_DATABASE_URL": "postgresql://me@localhost/db"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "warned_of"),
+    [
+        ({}, []),
+        ({"ROADWORTHY_SECRET_KEY": _SAFE}, []),
+        ({"ROADWORTHY_SECRET_KEY": "short"}, ["can be guessed"]),
+        ({"ROADWORTHY_SECRET_KEY": f"{_SAFE},short"}, ["can be guessed"]),
+        (_POSTGRESQL, ["is not set"]),
+        ({**_POSTGRESQL, "ROADWORTHY_SECRET_KEY": _SAFE}, []),
+    ],
+)
+def test_what_is_probably_not_meant(environment: dict[str, str], warned_of: list[str]) -> None:
+    found = warnings(load_settings(environment))
+
+    assert len(found) == len(warned_of)
+    for warning, words in zip(found, warned_of, strict=True):
+        assert words in warning
+        assert "short" not in warning.replace("shorter", ""), "it names the secret"

@@ -93,8 +93,7 @@ def test_a_full_disk_before_there_is_a_database(
 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
-        "roadworthy: the database does not answer: database or disk is full: "
-        "make room on its disk\n"
+        "roadworthy: cannot use the database: database or disk is full: make room on its disk\n"
     )
 
 
@@ -128,7 +127,7 @@ def test_a_database_whose_pages_are_overwritten(
 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
-        "roadworthy: the database does not answer: database disk image is malformed: "
+        "roadworthy: cannot use the database: database disk image is malformed: "
         "put a backup in its place\n"
     )
 
@@ -155,7 +154,7 @@ def test_a_folder_that_may_only_be_read(data: Path, settings: dict[str, str]) ->
 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
-        "roadworthy: the database does not answer: attempt to write a readonly database: "
+        "roadworthy: cannot use the database: attempt to write a readonly database: "
         "let this user write to the file and its folder\n"
     )
 
@@ -165,7 +164,10 @@ def test_a_folder_that_may_not_be_made(tmp_path: Path) -> None:
     failed = _serve_without_override({"ROADWORTHY_DATA_DIR": str(tmp_path / "locked" / "data")})
 
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr == f"roadworthy: cannot use {tmp_path}/locked/data: Permission denied\n"
+    assert failed.stderr == (
+        f"roadworthy: cannot use {tmp_path}/locked/data: Permission denied: "
+        "set ROADWORTHY_DATA_DIR to a folder that this user may write to\n"
+    )
 
 
 def _serve_without_override(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import click
@@ -13,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from roadworthy import __version__
-from roadworthy.settings import SettingsError, load_settings, show_settings
+from roadworthy.settings import SettingsError, load_settings, show_settings, warnings
 
 COMMAND_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -48,7 +49,10 @@ def serve(host: str, port: int, workers: int) -> None:
     with _shared_metrics(workers):
         from roadworthy import server  # noqa: PLC0415 -- other commands start without it
 
-        server.prepare(load_settings())
+        settings = load_settings()
+        server.prepare(settings)
+        for warning in warnings(settings):
+            click.echo(f"roadworthy: {warning}", err=True)
         server.serve(host, port, workers, lambda url: click.echo(f"Roadworthy is ready at {url}"))
 
 
@@ -166,17 +170,28 @@ def _table(*headings: str) -> Table:
 
 
 def main() -> None:
-    """Entry point: as click runs it, with our own errors as one line."""
+    """Entry point: as click runs it, with every error as one line."""
+    os.umask(0o077)  # what we make in the data folder is for nobody else
     try:
         cli(prog_name="roadworthy", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "roadworthy"
+        message = error.format_message().removesuffix(".")
+        _complain(f"{message}: see `{command} --help`", error.exit_code)
+    except click.ClickException as error:
+        _complain(error.format_message(), error.exit_code)
     except _known_errors() as error:
-        click.echo(f"roadworthy: {' '.join(str(error).split())}", err=True)
-        sys.exit(1)
+        _complain(str(error), 1)
+
+
+def _complain(message: str, status: int) -> NoReturn:
+    click.echo(f"roadworthy: {' '.join(message.split())}", err=True)
+    sys.exit(status)
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

@@ -1,4 +1,7 @@
-"""What an operator does beside serving: the work that is due, and the jobs that were given up."""
+"""What an operator does beside serving: the work that is due, and the jobs that were given up.
+
+Raises `MigrationError` when the database is of another release, and `Unavailable`.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,28 +11,33 @@ from typing import TypeVar
 from roadworthy.app import create_worker
 from roadworthy.database import Database, open_database
 from roadworthy.jobs import DeadJob, find_dead_jobs, revive_job
+from roadworthy.migrations import require_head
 from roadworthy.settings import Settings
+from roadworthy.telemetry import configure_logs
 
 T = TypeVar("T")
 
 
 def run_due(settings: Settings) -> int:
-    """Do the jobs that are due: how many. Raises `Unavailable`."""
+    """Do the jobs that are due: how many."""
     return _with_database(settings, lambda database: create_worker(database).run_due())
 
 
 def dead_jobs(settings: Settings) -> list[DeadJob]:
-    """The jobs that were given up, the latest first. Raises `Unavailable`."""
+    """The jobs that were given up, the latest first."""
     return _with_database(settings, lambda database: database.report(find_dead_jobs))
 
 
 def retry_job(settings: Settings, job_id: int) -> bool:
-    """Whether there was such a job, which is now tried again. Raises `Unavailable`."""
+    """Whether there was such a job, which is now tried again."""
     now = datetime.now(UTC)
     return _with_database(settings, lambda database: database.write(revive_job, job_id, now))
 
 
 def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    require_head(settings.database_url)
+    configure_logs()
+
     async def run() -> T:
         database = open_database(settings.database_url)
         await database.open()

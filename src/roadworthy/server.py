@@ -14,7 +14,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 
 import roadworthy.app  # noqa: F401 -- server processes are forked with it loaded
-from roadworthy.migrations import HEAD, MigrationError, current_version, migrate, require_known
+from roadworthy.migrations import HEAD, MigrationError, current_version, migrate, require_head
 from roadworthy.settings import Settings, SettingsError, signing_secrets
 
 HEADER_SECONDS = 15
@@ -76,20 +76,17 @@ def prepare(settings: Settings) -> None:
     except (SettingsError, MigrationError) as error:
         raise CannotServe(str(error)) from None
     except OSError as error:
-        raise CannotServe(f"cannot use {error.filename}: {error.strerror}") from None
+        raise CannotServe(
+            f"cannot use {error.filename}: {error.strerror}: set ROADWORTHY_DATA_DIR to a folder "
+            "that this user may write to"
+        ) from None
 
 
 def _prepare_database(settings: Settings) -> None:
-    version = current_version(settings.database_url)
-    require_known(version)
-    if version == HEAD:
-        return
     if not settings.embedded:
-        found = f"at version {version}" if version else "empty"
-        raise MigrationError(
-            f"the database is {found}, this release needs {HEAD}: run `roadworthy migrate`"
-        )
-    migrate(settings.database_url)
+        require_head(settings.database_url)
+    elif current_version(settings.database_url) != HEAD:
+        migrate(settings.database_url)
 
 
 def _most_connections() -> int:
@@ -116,7 +113,10 @@ def _free_address(host: str, port: int) -> tuple[str, int]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotServe(f"port {port} is in use: choose another with --port") from None
-        raise CannotServe(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise CannotServe(
+            f"cannot listen on {host}:{port}: {error.strerror}: choose an address of this machine "
+            "with --host"
+        ) from None
 
 
 def _announce_when_ready(host: str, port: int, announce: Callable[[str], None]) -> None:

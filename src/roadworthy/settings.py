@@ -8,9 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 PREFIX = "ROADWORTHY_"
+SAFE_SECRET_BYTES = 32
+
+_PUBLIC_URL = re.compile(r"https?://[\w.\-\[\]:]+(?:/[\w.~%/-]*)?", re.ASCII)
+_PASSWORD = re.compile(r"(//[^:/@]*:).*@")
+
+_SECRET_FILE = "secret"  # noqa: S105 -- where it is, not what it is
 
 
 class SettingsError(ValueError):
@@ -64,7 +70,7 @@ def show_settings(environment: Mapping[str, str] = os.environ) -> list[Shown]:
     return [
         Shown(
             option.name,
-            option.mask(option.show(getattr(settings, option.field))),
+            option.mask(option.show(_in_use(option, settings))),
             "environment" if environment.get(option.name) else option.default_source,
             option.meaning,
         )
@@ -72,12 +78,34 @@ def show_settings(environment: Mapping[str, str] = os.environ) -> list[Shown]:
     ]
 
 
+def _in_use(option: "_Option", settings: Settings) -> Any:
+    if option.field == "secret_key" and (settings.data_dir / _SECRET_FILE).exists():
+        return settings.secret_key or ("generated",)
+    return getattr(settings, option.field)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What is allowed, and probably not meant."""
+    found = []
+    if any(len(secret.encode()) < SAFE_SECRET_BYTES for secret in settings.secret_key):
+        found.append(
+            f"ROADWORTHY_SECRET_KEY has a secret of fewer than {SAFE_SECRET_BYTES} bytes, which "
+            "can be guessed from a token (RFC 7518, 3.2): put a longer one before it"
+        )
+    if not settings.embedded and not settings.secret_key:
+        found.append(
+            "ROADWORTHY_SECRET_KEY is not set, so this server signs with a secret of its own: "
+            "set it, and the same on every server of this database"
+        )
+    return found
+
+
 def signing_secrets(settings: Settings) -> tuple[str, ...]:
     """The secrets for tokens: the configured ones, else the data folder's, made when missing.
 
     Raises `OSError` when the data folder cannot be used.
     """
-    return settings.secret_key or (_kept_secret(settings.data_dir / "secret"),)
+    return settings.secret_key or (_kept_secret(settings.data_dir / _SECRET_FILE),)
 
 
 def _kept_secret(path: Path) -> str:
@@ -124,15 +152,26 @@ def _database_url(text: str) -> str:
         return text
     scheme = urlsplit(text).scheme
     if scheme in {"postgresql", "postgres"}:
-        return "postgresql" + text.removeprefix(scheme)
+        _require_readable(text)
+        return "postgresql" + text[len(scheme) :]
     if scheme == "sqlite" and text.startswith("sqlite:///"):
         return text
     raise ValueError("must be postgresql://user:password@host/name or sqlite:///path/to/file.db")
 
 
+def _require_readable(url: str) -> None:
+    """Without its words in the error: they may be part of a password."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(
+            "cannot be read: percent-encode what is special in its user and password"
+        ) from None
+
+
 def _url(text: str) -> str:
-    if text and urlsplit(text).scheme not in {"http", "https"}:
-        raise ValueError("must begin with http:// or https://")
+    if text and not _PUBLIC_URL.fullmatch(text):
+        raise ValueError("must be like https://drivers.example.com or https://example.com/drivers")
     return text.rstrip("/")
 
 
@@ -146,7 +185,10 @@ def _origins(text: str) -> frozenset[str]:
 
 
 def _secret_keys(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    secrets_given = tuple(part.strip() for part in text.split(",") if part.strip())
+    if text and not secrets_given:
+        raise ValueError("names no secret: unset it, or give one")
+    return secrets_given
 
 
 def _mask_all(text: str) -> str:
@@ -154,10 +196,12 @@ def _mask_all(text: str) -> str:
 
 
 def _mask_password(url: str) -> str:
-    parts = urlsplit(url)
-    in_query = re.sub(r"(password=)[^&]*", r"\1********", parts.query)
-    masked = urlunsplit(parts._replace(query=in_query)) if in_query != parts.query else url
-    return masked.replace(f":{parts.password}@", ":********@", 1) if parts.password else masked
+    address, mark, query = _PASSWORD.sub(r"\1********@", url).partition("?")
+    options = [
+        f"{name}=********" if "pass" in unquote(name).lower() else name + equals + value
+        for name, equals, value in (option.partition("=") for option in query.split("&"))
+    ]
+    return address + mark + "&".join(options)
 
 
 _OPTIONS = (

@@ -8,10 +8,10 @@ from tests.support.scenario import Scenario, Who, error, refused
 JSON = {"content-type": "application/json"}
 NOT_JSON = '{"profile":'
 NOT_SIGNED_IN = {"error": "You need to sign in or sign up before continuing."}
-MEBIBYTE = 1024 * 1024
+MOST = 256 * 1024
 
-TOO_LARGE = json.dumps({"profile": {**FIELDS, "bio": "x" * 2 * MEBIBYTE}})
-AT_THE_LIMIT = json.dumps({"profile": FIELDS}).ljust(MEBIBYTE)
+TOO_LARGE = json.dumps({"profile": {**FIELDS, "bio": "x" * 2 * MOST}})
+AT_THE_LIMIT = json.dumps({"profile": FIELDS}).ljust(MOST)
 
 _NO_PROFILE = [
     (method, what, body)
@@ -97,7 +97,7 @@ SCENARIOS = [
     Scenario(
         name="a body over the limit is 413, though it is no JSON",
         headers=JSON,
-        body="{" * 2 * MEBIBYTE,
+        body="{" * 2 * MOST,
         status=413,
         answer=error(413),
     ),

@@ -77,6 +77,20 @@ SCENARIOS = [
         answer=refused(first_name="can't be blank"),
     ),
     Scenario(
+        name="multipart: a file for a place of its own is refused, not lost",
+        headers={"content-type": TYPE},
+        body=multipart([*PARTS, Part("profile[cv]", "%PDF-1.7", filename="cv.pdf")]),
+        status=422,
+        answer=refused(cv="is invalid"),
+    ),
+    Scenario(
+        name="multipart: no file chosen for a place of its own is nothing",
+        headers={"content-type": TYPE},
+        body=multipart([*PARTS, Part("profile[cv]", "", filename="")]),
+        answer=as_shown(),
+        changes=CREATED,
+    ),
+    Scenario(
         name="multipart: only no file chosen is no profile",
         headers={"content-type": TYPE},
         body=multipart([_NO_FILE]),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SECRET = "a secret that only these tests know"
-OLD_SECRET = "the secret before it"
+OLD_SECRET = "the secret that these tests had before it"
 ORIGIN = "https://app.example.com"
 OTHER_ORIGIN = "http://localhost:3000"
 

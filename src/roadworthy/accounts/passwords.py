@@ -20,7 +20,7 @@ MOST_WAITING = 256
 """Password checks that may wait at once; one more is told to come back."""
 RETRY_SECONDS = 5
 
-NICENESS = 10
+NICENESS = 19
 """A thread that hashes yields the processor to the one that answers."""
 
 

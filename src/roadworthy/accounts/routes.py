@@ -30,8 +30,10 @@ from roadworthy.accounts.tokens import (
 )
 from roadworthy.database import Database, IntegrityError
 from roadworthy.wire import (
+    BadRequest,
     Operation,
     Parameter,
+    Parameters,
     Request,
     Response,
     Route,
@@ -45,6 +47,11 @@ from roadworthy.wire.shapes import Shape
 from roadworthy.wire.values import TAKEN, is_unicode
 
 WRONG = "Invalid Email or password."
+
+LONGEST_AUDIENCE = 255
+
+MOST_ACCOUNT_BYTES = 16 * 1024
+"""Of who is not signed in no more is read than an account can take."""
 
 
 class AccountRoutes:
@@ -69,7 +76,8 @@ class AccountRoutes:
 
     async def sign_up(self, request: Request) -> Response:
         """Create an account and sign in to it."""
-        account, errors = judge_sign_up(await nested(request, "user") or {})
+        audience = _audience(request)
+        account, errors = judge_sign_up(await _given(request) or {})
         await self._refuse_what_is_wrong(account, errors)
         digest = await self._passwords.digest(account.password)
         now = _to_the_millisecond(self._clock())
@@ -81,11 +89,12 @@ class AccountRoutes:
         created = Account(
             user_id, account.email, account.phone_number, instant_text(now), instant_text(now)
         )
-        return self._signed_in(request, created)
+        return self._signed_in(audience, created)
 
     async def sign_in(self, request: Request) -> Response:
         """Give a token for an address and its password."""
-        given = await nested(request, "user")
+        audience = _audience(request)
+        given = await _given(request)
         if given is None:
             raise Unauthorized(NOT_SIGNED_IN)
         email, password = _credentials(given)
@@ -93,7 +102,7 @@ class AccountRoutes:
         digest = user.password_digest if user else None
         if not await self._passwords.verify(password, digest) or user is None:
             raise Unauthorized(WRONG)
-        return self._signed_in(request, _account(user))
+        return self._signed_in(audience, _account(user))
 
     async def sign_out(self, request: Request) -> Response:
         """Revoke the token that the request carries, on every server process at once."""
@@ -114,9 +123,20 @@ class AccountRoutes:
             errors["email"] = [TAKEN]
         refuse(errors)
 
-    def _signed_in(self, request: Request, account: Account) -> Response:
-        token = self._tokens.issue(account.id, request.header(b"jwt-aud"), self._clock())
+    def _signed_in(self, audience: str | None, account: Account) -> Response:
+        token = self._tokens.issue(account.id, audience, self._clock())
         return json_response(201, account, {"authorization": f"Bearer {token}"})
+
+
+def _audience(request: Request) -> str | None:
+    audience = request.header(b"jwt-aud")
+    if audience is not None and len(audience) > LONGEST_AUDIENCE:
+        raise BadRequest(f"JWT-AUD may have {LONGEST_AUDIENCE} characters")
+    return audience
+
+
+async def _given(request: Request) -> Parameters | None:
+    return await nested(request, "user", most=MOST_ACCOUNT_BYTES)
 
 
 def _credentials(given: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Bearer tokens, as devise-jwt issues and judges them."""
 
+import math
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ SCOPE = "user"
 NOT_SIGNED_IN = "You need to sign in or sign up before continuing."
 
 MOST_JTI = 255
+MOST_KEPT = 1024
+"""Characters of a token whose check is remembered: room is bounded."""
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -63,7 +66,8 @@ class Tokens:
 
     def verify(self, token: str, now: datetime) -> Claims:
         """The claims of a token that we signed and that holds `now`. Raises `TokenRefused`."""
-        payload = self._verified(token)
+        check = self._verified if len(token) <= MOST_KEPT else self._verified_payload
+        payload = check(token)
         seconds = now.timestamp()
         if payload.get("exp") is not None and _seconds(payload["exp"]) <= seconds:
             raise TokenExpired
@@ -137,9 +141,10 @@ def _seconds(value: object) -> float:
     if isinstance(value, int):
         value = max(-_LARGEST_INTEGER, min(value, _LARGEST_INTEGER))  # a larger one fits no float
     try:
-        return float(value)  # type: ignore[arg-type]
+        seconds = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return 0
+    return seconds if math.isfinite(seconds) else 0
 
 
 def _moment(exp: object) -> datetime | None:

@@ -5,6 +5,7 @@ from roadworthy.documents.attachment import (
     Attachment,
     in_list,
     in_slot,
+    refuse_files,
 )
 from roadworthy.documents.queries import attached_files
 
@@ -14,4 +15,5 @@ __all__ = [
     "attached_files",
     "in_list",
     "in_slot",
+    "refuse_files",
 ]

@@ -1,8 +1,25 @@
 """How an attached file is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
+
+from roadworthy.wire import Fields
+from roadworthy.wire.values import INVALID
+
+SLOTS = (
+    "cv",
+    "dbs",
+    "tacho",
+    "enchanced_dbs",
+    "cpc",
+    "medical_check",
+    "child_safeguard_training",
+)
+"""Places for one file each."""
+LISTS = ("documents", "driving_license")
+"""Places for many."""
 
 
 class AttachedFile(msgspec.Struct, frozen=True):
@@ -26,6 +43,19 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 EMPTY_ATTACHMENT = Attachment(None, None, None, "", None)
+
+
+def refuse_files(given: Mapping[str, Any], fields: Fields) -> None:
+    """Refuse, on its field, every file and signed id that `given` wants attached.
+
+    There is no upload yet, so no signed id is valid, and a file sent along would be lost.
+    """
+    for name in (*SLOTS, *LISTS):
+        wanted = given.get(name)
+        if name in LISTS and isinstance(wanted, list):
+            wanted = [entry for entry in wanted if entry not in {None, ""}] or None
+        if wanted is not None and wanted != "":
+            fields.refuse(name, INVALID)
 
 
 def in_slot(files: Sequence[AttachedFile], slot: str) -> Attachment:

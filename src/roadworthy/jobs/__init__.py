@@ -1,10 +1,18 @@
 """Work after the response: queued in the transaction that causes it, done at least once."""
 
 from roadworthy.jobs.job import Job, Recurring
-from roadworthy.jobs.queries import DeadJob, count_jobs, enqueue, find_dead_jobs, revive_job
+from roadworthy.jobs.queries import (
+    JOB_STATES,
+    DeadJob,
+    count_jobs,
+    enqueue,
+    find_dead_jobs,
+    revive_job,
+)
 from roadworthy.jobs.worker import Handler, Worker
 
 __all__ = [
+    "JOB_STATES",
     "DeadJob",
     "Handler",
     "Job",

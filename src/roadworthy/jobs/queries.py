@@ -12,6 +12,8 @@ from roadworthy.database import Connection
 from roadworthy.jobs.job import LEASE, Job
 from roadworthy.jobs.tables import jobs
 
+JOB_STATES = ("waiting", "running", "dead")
+
 
 class DeadJob(NamedTuple):
     """A job that was given up."""
@@ -141,7 +143,7 @@ def count_jobs(connection: Connection, now: datetime) -> dict[str, int]:
         else_="waiting",
     )
     rows = connection.execute(select(state, func.count()).group_by(state))
-    return {"waiting": 0, "running": 0, "dead": 0, **dict(rows.all())}
+    return {**dict.fromkeys(JOB_STATES, 0), **dict(rows.all())}
 
 
 def _due(now: datetime) -> ColumnElement[bool]:

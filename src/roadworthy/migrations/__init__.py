@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, inspect, text
@@ -11,6 +12,8 @@ from roadworthy.database.postgresql import AWAY, postgresql_engine
 from roadworthy.database.sqlite import sqlite_engine
 
 T = TypeVar("T")
+
+SQLITE = "sqlite:///"
 
 VERSIONS = ("0001", "0002")
 HEAD = VERSIONS[-1]
@@ -45,6 +48,8 @@ def current_version(url: str) -> str | None:
 
     Raises `MigrationError` when it does not answer.
     """
+    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+        return None
     return _run(url, _version)
 
 
@@ -57,6 +62,17 @@ def require_known(version: str | None) -> None:
         )
 
 
+def require_head(url: str) -> None:
+    """Raise `MigrationError` when the database at `url` is not at the schema of this code."""
+    version = current_version(url)
+    require_known(version)
+    if version != HEAD:
+        found = f"at version {version}" if version else "empty"
+        raise MigrationError(
+            f"the database is {found}, this release needs {HEAD}: run `roadworthy migrate`"
+        )
+
+
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -66,14 +82,12 @@ def _version(connection: Connection) -> str | None:
 def _run(url: str, work: Callable[[Connection], T]) -> T:
     """`work` in one transaction, all or nothing."""
     try:
-        if url.startswith("sqlite:///"):
-            return _run_on_sqlite(url.removeprefix("sqlite:///"), work)
+        if url.startswith(SQLITE):
+            return _run_on_sqlite(url.removeprefix(SQLITE), work)
         return asyncio.run(_run_on_postgresql(url, work))
     except (DBAPIError, *AWAY) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error)
-        raise MigrationError(
-            f"the database does not answer: {reason}: {_advice(reason)}"
-        ) from error
+        raise MigrationError(f"cannot use the database: {reason}: {_advice(reason)}") from error
 
 
 def _advice(reason: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from roadworthy.documents import refuse_files
 from roadworthy.wire import Fields
 
 ENGLISH_LEVELS = ("basic", "conversational", "fluent", "native")
@@ -44,4 +45,5 @@ def judge_profile(given: Mapping[str, Any], *, every: bool) -> Fields:
     fields.text("contact_phone_number", required=True)
     fields.text("bio", most=LONGEST_BIO)
     fields.choice("english_level", ENGLISH_LEVELS)
+    refuse_files(given, fields)
     return fields

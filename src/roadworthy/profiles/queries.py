@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    RowMapping,
     Table,
     bindparam,
     delete,
@@ -116,11 +117,7 @@ def change_profile(
 
     Values that change nothing make no new version.
     """
-    present = (
-        connection.execute(select(profiles).where(profiles.c.id == profile_id).with_for_update())
-        .mappings()
-        .first()
-    )
+    present = _lock(connection, profile_id)
     if present is None:
         return None
     if any(present[name] != value for name, value in values.items()):
@@ -135,9 +132,17 @@ def change_profile(
 
 def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bool:
     """Whether there was a profile to delete; its values are kept as its last version."""
+    if _lock(connection, profile_id) is None:
+        return False
     _keep(connection, profile_id, now)
-    deleted = connection.execute(delete(profiles).where(profiles.c.id == profile_id))
-    return deleted.rowcount == 1
+    connection.execute(delete(profiles).where(profiles.c.id == profile_id))
+    return True
+
+
+def _lock(connection: Connection, profile_id: int) -> RowMapping | None:
+    """The profile as it is until this transaction ends: others who would change it wait."""
+    locked = select(profiles).where(profiles.c.id == profile_id).with_for_update()
+    return connection.execute(locked).mappings().first()
 
 
 def _keep(connection: Connection, profile_id: int, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """`/api/v1/users/profile`: the signed-in driver's own profile."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,8 @@ from roadworthy.wire.values import TAKEN
 
 PATH = "/api/v1/users/profile"
 
+BRIEF_SECONDS = 0.5
+
 
 class ProfileRoutes:
     """Create, show, change and delete a driver's profile; `clock` gives the time, in UTC."""
@@ -56,7 +59,7 @@ class ProfileRoutes:
 
     async def create(self, request: Request) -> Response:
         """Complete a driver's registration."""
-        driver = await self._driver(request)
+        driver = await self._driver_with_body(request)
         return await self._idempotency.once(
             request, driver.id, lambda keep: self._create(request, driver, keep)
         )
@@ -77,7 +80,7 @@ class ProfileRoutes:
 
     async def show(self, request: Request) -> Response:
         """The driver's profile."""
-        profile_id, version = await self._profile_of_driver(request)
+        profile_id, version = _profile_of(await self._driver(request))
         known = self._renderings.find(profile_id, version)
         if known is not None:
             return Response(200, known.body, etag=known.etag)
@@ -88,7 +91,7 @@ class ProfileRoutes:
 
     async def change(self, request: Request) -> Response:
         """Change the fields that are given."""
-        profile_id, _ = await self._profile_of_driver(request)
+        profile_id, _ = _profile_of(await self._driver_with_body(request))
         fields = judge_profile(await _given(request), every=False)
         if fields.errors:
             raise Unprocessable(fields.errors)
@@ -101,7 +104,7 @@ class ProfileRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete the profile; what it said is kept for the days it held."""
-        profile_id, _ = await self._profile_of_driver(request)
+        profile_id, _ = _profile_of(await self._driver(request))
         if not await self._database.write(delete_profile, profile_id, self._clock()):
             raise NotFound
         return Response(204)
@@ -116,16 +119,26 @@ class ProfileRoutes:
             raise TokenRefused("revoked token")
         return driver
 
-    async def _profile_of_driver(self, request: Request) -> tuple[int, int]:
-        """The id and version of the profile of who asks."""
+    async def _driver_with_body(self, request: Request) -> Driver:
+        """Who asks; looked up again after a body that was long in coming, as they may have signed
+        out since.
+        """
         driver = await self._driver(request)
-        if driver.profile_id is None or driver.version is None:
-            raise NotFound
-        return driver.profile_id, driver.version
+        began = time.monotonic()
+        if driver.profile_id is not None or request.method == "POST":
+            await request.body()
+        return driver if time.monotonic() - began < BRIEF_SECONDS else await self._driver(request)
 
     def _shown(self, profile_id: int, rendering: Rendering) -> Response:
         self._renderings.keep(profile_id, rendering)
         return Response(200, rendering.body, etag=rendering.etag)
+
+
+def _profile_of(driver: Driver) -> tuple[int, int]:
+    """The id and version of the driver's profile. Raises `NotFound`."""
+    if driver.profile_id is None or driver.version is None:
+        raise NotFound
+    return driver.profile_id, driver.version
 
 
 def _register(

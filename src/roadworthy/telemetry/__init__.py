@@ -1,6 +1,6 @@
 """Watching the service: structured logs and metrics, neither with personal data."""
 
 from roadworthy.telemetry import metrics
-from roadworthy.telemetry.logs import AccessLog, configure_logs
+from roadworthy.telemetry.logs import configure_logs, log_request
 
-__all__ = ["AccessLog", "configure_logs", "metrics"]
+__all__ = ["configure_logs", "log_request", "metrics"]

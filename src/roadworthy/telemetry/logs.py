@@ -4,9 +4,12 @@ A line names what happened and the request, never what the request carried: no a
 certificate number, file content, nor the words of an exception, which may quote them.
 """
 
-import asyncio
+import atexit
 import sys
+import threading
+import time
 import traceback
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,50 +18,79 @@ import structlog
 from structlog.typing import EventDict
 
 FLUSH_SECONDS = 0.25
+LAST_SECONDS = 2
+MOST_LINES = 20_000
 
 
-class AccessLog:
-    """A line for each request, gathered and written a few times a second off the event loop."""
+class _Lines:
+    """Lines on their way out, written a few times a second by a thread of their own.
+
+    Whoever reads them may be slow, or gone: nobody waits for that but the thread, and of the
+    lines that nobody takes the oldest are dropped, and counted.
+    """
 
     def __init__(self) -> None:
-        self._lines: list[bytes] = []
-        self._task: asyncio.Task[None] | None = None
+        self._lines: deque[bytes] = deque()
+        self._dropped = 0
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
 
-    def add(self, request_id: str, method: str, route: str, status: int, seconds: float) -> None:
-        """Note one answered request; `route` is the route's template."""
-        self._lines.append(
-            _ENCODER.encode(
-                {
-                    "event": "request",
-                    "request_id": request_id,
-                    "method": method,
-                    "route": route,
-                    "status": status,
-                    "ms": round(seconds * 1000, 3),
-                    "timestamp": datetime.now(UTC),
-                }
-            )
-        )
+    def add(self, line: bytes) -> None:
+        """Write `line`, soon."""
+        if self._thread is None:
+            self._start()
+        if len(self._lines) >= MOST_LINES:
+            self._lines.popleft()
+            self._dropped += 1
+        self._lines.append(line)
 
-    def start(self) -> None:
-        """Write what is gathered from now on until `stop`."""
-        self._task = asyncio.get_running_loop().create_task(self._flush_often())
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._write_often, name="log", daemon=True)
+        self._thread.start()
+        atexit.register(self._write_last)
 
-    async def stop(self) -> None:
-        """Write the rest."""
-        if self._task is not None:
-            self._task.cancel()
-        await self._flush()
-
-    async def _flush_often(self) -> None:
+    def _write_often(self) -> None:
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await self._flush()
+            time.sleep(FLUSH_SECONDS)
+            self._write()
 
-    async def _flush(self) -> None:
-        if self._lines:
-            lines, self._lines = self._lines, []
-            await asyncio.to_thread(_write, b"\n".join(lines) + b"\n")
+    def _write_last(self) -> None:
+        last = threading.Thread(target=self._write, daemon=True)
+        last.start()
+        last.join(LAST_SECONDS)
+
+    def _write(self) -> None:
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if self._dropped:
+                lines.append(_line({"event": "log lines dropped", "count": self._dropped}))
+                self._dropped = 0
+            try:
+                if lines:
+                    sys.stderr.buffer.write(b"\n".join(lines) + b"\n")
+                    sys.stderr.buffer.flush()
+            except (OSError, ValueError):  # nobody reads, the disk is full, or it is closed
+                self._dropped += len(lines)
+
+
+_lines = _Lines()
+
+
+def log_request(request_id: str, method: str, route: str, status: int, seconds: float) -> None:
+    """Note one answered request; `route` is the route's template."""
+    _lines.add(
+        _line(
+            {
+                "event": "request",
+                "request_id": request_id,
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1000, 3),
+                "timestamp": datetime.now(UTC),
+            }
+        )
+    )
 
 
 def configure_logs() -> None:
@@ -68,19 +100,27 @@ def configure_logs() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _without_words,
-            structlog.processors.JSONRenderer(serializer=_serialized),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Logger,
         cache_logger_on_first_use=True,
     )
+
+
+class _Logger:
+    """What structlog hands finished events to."""
+
+    def __init__(self, *_: Any):
+        self.debug = self.info = self.warning = self.error = self.critical = self._add
+
+    def _add(self, **event: Any) -> None:
+        _lines.add(_line(event))
 
 
 _ENCODER = msgspec.json.Encoder()
 
 
-def _write(lines: bytes) -> None:
-    sys.stderr.buffer.write(lines)
-    sys.stderr.buffer.flush()
+def _line(event: EventDict) -> bytes:
+    return _ENCODER.encode(event)
 
 
 def _without_words(_: Any, __: str, event: EventDict) -> EventDict:
@@ -92,7 +132,3 @@ def _without_words(_: Any, __: str, event: EventDict) -> EventDict:
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
         ]
     return event
-
-
-def _serialized(event: EventDict, **_: Any) -> str:
-    return msgspec.json.encode(event).decode()

@@ -1,6 +1,7 @@
 """`/up`, `/metrics`, `/openapi.json` and `/docs`."""
 
 import hmac
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -10,8 +11,8 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from sqlalchemy import text
 
-from roadworthy.database import Connection, Database
-from roadworthy.jobs import count_jobs
+from roadworthy.database import Busy, Connection, Database, Unavailable
+from roadworthy.jobs import JOB_STATES, count_jobs
 from roadworthy.settings import Settings
 from roadworthy.telemetry import metrics
 from roadworthy.web.openapi import api_document
@@ -52,6 +53,7 @@ class WebRoutes:
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/up", self.up, _UP)
+        yield Route("GET", "/", self.home)
         yield Route("GET", "/openapi.json", self.openapi)
         yield Route("GET", "/docs", self.docs)
         yield Route("GET", "/metrics", self.metrics)
@@ -65,6 +67,10 @@ class WebRoutes:
         """200 only when the database answers."""
         await self._database.read(_ask)
         return json_response(200, Up("up"))
+
+    async def home(self, _: Request) -> Response:
+        """Whoever opens the address that `serve` prints."""
+        return Response(302, headers={"location": "/docs"})
 
     async def openapi(self, _: Request) -> Response:
         """The API for machines."""
@@ -82,11 +88,18 @@ class WebRoutes:
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format, for the holder of the token or, without one, this machine."""
         self._require_watcher(request)
-        for state, count in (await self._database.report(count_jobs, self._clock())).items():
+        for state, count in (await self._count_jobs()).items():
             metrics.jobs.labels(state).set(count)
         return Response(
             200, metrics.metrics_text(), content_type="text/plain; version=0.0.4; charset=utf-8"
         )
+
+    async def _count_jobs(self) -> Mapping[str, float]:
+        """Not a number while the database is away: then the other metrics matter most."""
+        try:
+            return await self._database.report(count_jobs, self._clock())
+        except (Busy, Unavailable):
+            return dict.fromkeys(JOB_STATES, math.nan)
 
     def _require_watcher(self, request: Request) -> None:
         if self._metrics_token:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 
 from roadworthy.database import Busy, Unavailable
-from roadworthy.telemetry import AccessLog, metrics
+from roadworthy.telemetry import log_request, metrics
 from roadworthy.wire.cors import CrossOrigin
 from roadworthy.wire.errors import (
     MethodNotAllowed,
@@ -41,7 +41,6 @@ class Application:
         for methods in self._routes.values():
             if "GET" in methods:
                 methods["HEAD"] = methods["GET"]
-        self._access = AccessLog()
         self._cross_origin = CrossOrigin(origins)
         self._start, self._stop = start, stop
 
@@ -55,17 +54,17 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._start()
-        self._access.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._stop()
-        await self._access.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope, receive)
         methods = self._routes.get(request.path) or self._routes.get(_usual(request.path))
+        if methods:
+            request.path = next(iter(methods.values())).path
         response = await self._answer(request, methods)
         if not await request.discard_rest():
             response.headers = {**(response.headers or {}), "connection": "close"}
@@ -95,10 +94,10 @@ class Application:
         self, request: Request, methods: dict[str, Route] | None, status: int, seconds: float
     ) -> None:
         """What is counted and logged: names of ours, never the path or method a client made up."""
-        template = next(iter(methods.values())).path if methods else "unmatched"
+        template = request.path if methods else "unmatched"
         method = request.method if request.method in _METHODS else "other"
         metrics.observe_request(template, method, status, seconds)
-        self._access.add(request.id, method, template, status, seconds)
+        log_request(request.id, method, template, status, seconds)
 
 
 def _route(request: Request, methods: dict[str, Route] | None) -> Route:

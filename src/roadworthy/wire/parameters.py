@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 import multipart
 
 from roadworthy.wire.errors import BadRequest
-from roadworthy.wire.messages import Request
+from roadworthy.wire.messages import MOST_BODY_BYTES, Request
 
 Parameters = dict[str, Any]
 
@@ -22,6 +22,7 @@ MULTIPART_TYPE = "multipart/form-data"
 
 MOST_DEPTH = 32
 MOST_PARTS = 1000
+MOST_PAIRS = 4096
 
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _BRACKETED = re.compile(r"\[([^\[\]]*)\]")
@@ -40,20 +41,24 @@ class UploadedFile(bytes):
     __slots__ = ()
 
 
-async def nested(request: Request, key: str, fields: Collection[str] = ()) -> Parameters | None:
+async def nested(
+    request: Request, key: str, fields: Collection[str] = (), most: int = MOST_BODY_BYTES
+) -> Parameters | None:
     """The parameters under `key`: the query's whole where it has them, else the body's.
 
     A JSON object without `key` but with one of `fields` is taken as if it stood under `key`.
-    `None` when there are none, or they are no object. Raises a 400 or 413 `Refusal`.
+    `None` when there are none, or they are no object. Raises a 400 `Refusal`, or a 413 one when
+    the body has more than `most` bytes.
     """
-    in_body = await _body_parameters(request, key, fields)
+    in_body = _body_parameters(request, await request.body(most), key, fields)
     in_query = _form(request.query) if request.query else {}
     found = in_query[key] if key in in_query else in_body.get(key)
     return found if isinstance(found, dict) else None
 
 
-async def _body_parameters(request: Request, key: str, fields: Collection[str]) -> Parameters:
-    body = await request.body()
+def _body_parameters(
+    request: Request, body: bytes, key: str, fields: Collection[str]
+) -> Parameters:
     if not body:
         return {}
     declared = request.header(b"content-type") or ""
@@ -92,6 +97,8 @@ _DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant
 
 
 def _form(encoded: bytes) -> Parameters:
+    if encoded.count(b"&") >= MOST_PAIRS:
+        raise BadRequest(f"there are more than {MOST_PAIRS} parameters")
     pairs = []
     for pair in encoded.split(b"&"):
         if pair:
@@ -121,7 +128,7 @@ def _multipart(body: bytes, declared: str) -> Parameters:
         )
         with parser:
             return _nest(_parts(parser, body))
-    except multipart.ParserError as error:
+    except multipart.MultipartError as error:
         raise BadRequest(f"the multipart body is broken: {error}") from None
 
 
