@@ -43,7 +43,7 @@ class Shop:
         return Worker(self.database, {"good": self._good, "bad": self._bad}, recurring, self._clock)
 
     async def order(self, kind: str, run_at: datetime = NOON, **payload: Any) -> int:
-        return await self.database.write(enqueue, kind, payload, run_at)
+        return await self.database.write(enqueue, kind, payload, run_at, run_at)
 
     async def _good(self, payload: Mapping[str, Any]) -> None:
         await asyncio.sleep(0)  # others may go on meanwhile

@@ -63,6 +63,14 @@ def hold_unavailable(answer: Answer) -> None:
     assert answer.header("retry-after") == "1"
 
 
+def wait_for_log(service: Service, words: str) -> None:
+    """Lines are written a few times a second."""
+    until = time.monotonic() + 5
+    while words not in service.log:
+        assert time.monotonic() < until, service.errors
+        time.sleep(0.05)
+
+
 def test_a_full_disk(
     disk: Disk, data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
 ) -> None:
@@ -75,7 +83,7 @@ def test_a_full_disk(
     hold_unavailable(registered.send(client, "PATCH", {"postcode": "AB1"}))
     assert registered.send(client, "GET").json["profile"]["postcode"] == "123"
     assert driver.send(client, "GET").status == 404
-    assert '"reason":"database or disk is full"' in service.log
+    wait_for_log(service, '"reason":"database or disk is full"')
     disk.make_room()
 
     assert driver.send(client, "POST", FIELDS).status == 200
@@ -108,7 +116,7 @@ def test_a_database_that_another_tool_has_locked(
     tool.execute("BEGIN IMMEDIATE")
     hold_unavailable(driver.send(client, "POST", FIELDS))
     assert registered.send(client, "GET").status == 200
-    assert '"reason":"database is locked"' in service.log
+    wait_for_log(service, '"reason":"database is locked"')
     tool.execute("ROLLBACK")
     tool.close()
 

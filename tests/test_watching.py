@@ -355,7 +355,7 @@ _BY_A_DRIVER: list[Request] = [
     ("POST", PROFILE_PATH, MULTIPART, FILE, 422),
     ("GET", f"{PROFILE_PATH}?{MARK}={MARK}", {}, None, 200),
     ("PATCH", PROFILE_PATH, FORM, urlencode(_form(MARKED)), 200),
-    ("PATCH", PROFILE_PATH, MULTIPART, FILE, 200),
+    ("PATCH", PROFILE_PATH, MULTIPART, FILE, 422),
     ("PUT", PROFILE_PATH, JSON, compact({"profile": REFUSED}), 422),
     ("GET", f"/api/v1/{MARK}", {}, None, 404),
     ("GET", f"/{MARK}?{MARK}", {}, None, 404),

@@ -113,7 +113,7 @@ def list_jobs() -> None:
 
 
 @jobs.command("retry")
-@click.argument("job_id", type=int)
+@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
 def retry_job(job_id: int) -> None:
     """Try the job JOB_ID again, that was given up."""
     from roadworthy import maintenance  # noqa: PLC0415

@@ -1,5 +1,6 @@
 """Every setting, read from the environment in this one place."""
 
+import contextlib
 import difflib
 import os
 import re
@@ -7,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -109,21 +111,25 @@ def signing_secrets(settings: Settings) -> tuple[str, ...]:
 
 
 def _kept_secret(path: Path) -> str:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        kept = path.read_text("ascii").strip()
-        if not kept:
-            raise SettingsError(
-                f"{path} is empty: put the secret back, or delete the file"
-            ) from None
-        return kept
-    made = secrets.token_hex(32)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made + "\n")
+    if not path.exists():
+        _make_secret(path)
+    kept = path.read_text("ascii").strip()
+    if not kept:
+        raise SettingsError(f"{path} is empty: put the secret back, or delete the file")
+    return kept
+
+
+def _make_secret(path: Path) -> None:
+    """Whole or not at all; who comes second leaves the first one's."""
+    with NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as file:  # 0600
+        file.write(secrets.token_hex(32) + "\n")
         file.flush()
-        os.fsync(descriptor)
-    return made
+        os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 @dataclass(frozen=True)

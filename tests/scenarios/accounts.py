@@ -259,7 +259,7 @@ _WRONG: list[tuple[str, dict[str, Any]]] = [
     ("a number as password", {"password": 12345678}),
     ("a NUL after the password", {"password": PASSWORD + "\0"}),
     ("a surrogate as password", {"password": "\ud83d"}),
-    ("a very long password", {"password": "x" * 100_000}),
+    ("a very long password", {"password": "x" * 10_000}),
     ("nobody's address", {"email": "nobody@example.com"}),
     ("an empty address", {"email": ""}),
     ("an address of null", {"email": None}),

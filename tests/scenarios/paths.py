@@ -14,7 +14,6 @@ _SAME = [
     f"{PROFILE_PATH}?unknown=1&profile[first_name]=Other",
 ]
 _UNKNOWN = [
-    "/",
     "/api",
     "/api/v1/users/profiles",
     "/api/v1/users/profile/1",

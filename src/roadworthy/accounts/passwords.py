@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -18,14 +17,16 @@ T = TypeVar("T")
 
 MOST_WAITING = 256
 """Password checks that may wait at once; one more is told to come back."""
-RETRY_SECONDS = 5
 
-NICENESS = 19
-"""A thread that hashes yields the processor to the one that answers."""
+RETRY_SECONDS = 5
 
 
 class Passwords:
-    """Hashes and verifies on half of the processors, so that the rest answer requests."""
+    """Hashes and verifies on half of the processors, so that the rest answer requests.
+
+    Their threads are as important as the event loop's: one that stepped back (measured, with
+    `nice`) may be left waiting for a processor while it holds the interpreter.
+    """
 
     def __init__(self) -> None:
         # OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, 2 iterations, 1 lane.
@@ -33,7 +34,7 @@ class Passwords:
             [Argon2Hasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)]
         )
         workers = max(1, (os.cpu_count() or 1) // 2)
-        self._threads = ThreadPoolExecutor(workers, "password", initializer=_step_back)
+        self._threads = ThreadPoolExecutor(workers, "password")
         self._waiting = 0
         self._nobodys_digest = self._hasher.hash(os.urandom(16).hex())
 
@@ -73,8 +74,3 @@ class Passwords:
     def _count(self, change: int) -> None:
         self._waiting += change
         metrics.passwords_waiting.set(self._waiting)
-
-
-def _step_back() -> None:
-    """Linux keeps a niceness for each thread, under the thread's own id."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

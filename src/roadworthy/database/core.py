@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -13,7 +12,11 @@ Query = Callable[Concatenate[Connection, P], T]
 
 
 class Unavailable(Exception):
-    """The database cannot answer now; nothing was changed that was not answered."""
+    """The database cannot answer now.
+
+    A write was undone, unless the connection broke while it was committed: then nobody can tell,
+    and who tries again should do so in a way that may be done twice (`wire.Idempotency`).
+    """
 
 
 class Busy(Exception):
@@ -42,8 +45,3 @@ class Database(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Finish the writes that wait, then let go of every connection."""
-
-
-def is_outage(error: DBAPIError) -> bool:
-    """Whether `error` speaks of the database's condition, not of the statement or its values."""
-    return not isinstance(error, DataError | IntegrityError | ProgrammingError)

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
-from roadworthy.database.core import Busy, Unavailable, is_outage
+from roadworthy.database.core import Busy, Unavailable
+from roadworthy.database.outage import outage_reason
 from roadworthy.telemetry import metrics
 
 log = structlog.get_logger()
@@ -92,12 +92,12 @@ class GroupCommit:
             for write in batch:
                 _run(write, connection, driver)
             await self._off_loop(lambda: driver.execute("COMMIT"))
-        except (sqlite3.Error, DBAPIError, OSError) as error:
-            reason = str(error.orig if isinstance(error, DBAPIError) else error)
-            log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
-            self._disconnect()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait are answered
+            reason = outage_reason(error) or type(error).__name__
             for write in batch:
                 write.error = Unavailable(reason)
+            self._disconnect()
+            log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
         finally:
             self._turn.end()
 
@@ -133,16 +133,12 @@ def _run(write: _Write, connection: Connection, driver: sqlite3.Connection) -> N
     driver.execute("SAVEPOINT one")
     try:
         write.result = write.run(connection)
-    except BaseException as error:  # handed to the one who waits
-        if not driver.in_transaction or isinstance(error, sqlite3.Error) or _is_outage(error):
-            raise sqlite3.OperationalError(str(getattr(error, "orig", error))) from error
+    except Exception as error:
+        if not driver.in_transaction or outage_reason(error):
+            raise  # all of them are undone
         write.error = error
         driver.execute("ROLLBACK TO one")
     driver.execute("RELEASE one")
-
-
-def _is_outage(error: BaseException) -> bool:
-    return isinstance(error, DBAPIError) and is_outage(error)
 
 
 def _answer(batch: list[_Write]) -> None:

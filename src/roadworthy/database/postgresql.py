@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable, is_outage
+from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable
+from roadworthy.database.outage import AWAY, outage_reason
 from roadworthy.telemetry import metrics
 
 log = structlog.get_logger()
@@ -22,18 +23,6 @@ CONNECTIONS = 8
 MOST_WAITING = 2048
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
-
-AWAY = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a query on a connection whose end has just arrived
-    TimeoutError,
-)
-"""What a connection raises, or cannot be made with, when the server is not there for us."""
-
-OURS = (asyncpg.DataError, asyncpg.SyntaxOrAccessError)
-"""What it raises when the fault is in the statement or its values."""
 
 
 class PostgreSQL(Database):
@@ -75,14 +64,16 @@ class PostgreSQL(Database):
             await asyncio.sleep(1)
 
 
-def postgresql_engine(url: str) -> AsyncEngine:
+def postgresql_engine(
+    url: str, *, statement_seconds: float | None = STATEMENT_SECONDS
+) -> AsyncEngine:
     """An engine for `url`, which asyncpg itself reads: libpq's `sslmode` and the like work."""
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(
             url,
             timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_SECONDS,
+            command_timeout=statement_seconds,
             server_settings={"timezone": "UTC", "application_name": f"roadworthy {os.getpid()}"},
         )
 
@@ -137,10 +128,13 @@ class _Connections:
                 lambda connection: query(connection, *args, **kwargs), kept.synchronous
             )
         except BaseException as error:
-            judged = _judged(error)
+            reason = outage_reason(error)
             if kept is not None:
-                await self._put_back(kept, broken=isinstance(judged, Unavailable))
-            raise judged from error
+                await self._put_back(kept, broken=reason is not None)
+            if reason is None:
+                raise
+            log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
+            raise Unavailable(reason) from error
         else:
             self._idle.append(kept)
             return result
@@ -206,18 +200,5 @@ async def _discard(kept: _Kept) -> None:
     try:
         await kept.asynchronous.invalidate()
         await kept.asynchronous.close()
-    except (*AWAY, DBAPIError):
+    except (*AWAY, asyncpg.PostgresError, DBAPIError):
         log.info("database", reason="a broken connection was dropped")
-
-
-def _judged(error: BaseException) -> BaseException:
-    if isinstance(error, DBAPIError):
-        if not is_outage(error) and not error.connection_invalidated:
-            return error
-        reason = str(error.orig)
-    elif isinstance(error, AWAY) and not isinstance(error, OURS):
-        reason = str(error)
-    else:
-        return error
-    log.error("database", reason=reason)
-    return Unavailable(reason)

@@ -3,15 +3,20 @@
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import structlog
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from roadworthy.database.core import Database, P, Query, T, Unavailable, is_outage
+from roadworthy.database.core import Database, P, Query, T, Unavailable
 from roadworthy.database.group_commit import GroupCommit
+from roadworthy.database.outage import outage_reason
 
 log = structlog.get_logger()
+
+READER_WAITS = "PRAGMA busy_timeout = 250"
+"""Only at recovery does a reader ever wait; the event loop waits with it."""
 
 
 class SQLite(Database):
@@ -30,18 +35,21 @@ class SQLite(Database):
         try:
             if self._reader is None:
                 self._reader = self._engine.connect()
+                self._reader.exec_driver_sql(READER_WAITS)
             return query(self._reader, *args, **kwargs)
         except (DBAPIError, sqlite3.Error) as error:
             self._forget_reader()
-            raise _judged(error) from error
+            _raise_outage(error)
+            raise
 
     async def report(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def unit() -> T:
             try:
                 with self._engine.connect() as connection:
                     return query(connection, *args, **kwargs)
-            except DBAPIError as error:
-                raise _judged(error) from error
+            except (DBAPIError, sqlite3.Error) as error:
+                _raise_outage(error)
+                raise
 
         return await asyncio.get_running_loop().run_in_executor(self._reporters, unit)
 
@@ -60,10 +68,10 @@ class SQLite(Database):
             self._reader = None
 
 
-def sqlite_engine(path: str) -> Engine:
-    """An engine for the file at `path` whose transactions are begun by hand."""
+def sqlite_engine(path: str, *, create: bool = False) -> Engine:
+    """An engine for the file at `path`, made with `create`; transactions are begun by hand."""
     engine = create_engine(
-        f"sqlite:///{path}",
+        f"sqlite:///file:{quote(path)}?mode={'rwc' if create else 'rw'}&uri=true",
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
@@ -83,9 +91,8 @@ def sqlite_engine(path: str) -> Engine:
     return engine
 
 
-def _judged(error: DBAPIError | sqlite3.Error) -> Exception:
-    if isinstance(error, DBAPIError) and not is_outage(error):
-        return error
-    reason = str(error.orig if isinstance(error, DBAPIError) else error)
-    log.error("database", reason=reason)
-    return Unavailable(reason)
+def _raise_outage(error: DBAPIError | sqlite3.Error) -> None:
+    reason = outage_reason(error)
+    if reason:
+        log.error("database", reason=reason)
+        raise Unavailable(reason) from error

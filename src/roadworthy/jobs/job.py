@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 MOST_ATTEMPTS = 12
 LEASE = timedelta(minutes=5)
@@ -17,7 +16,8 @@ class Job:
 
     id: int
     kind: str
-    payload: dict[str, Any]
+    payload: str
+    """JSON."""
     attempts: int
     recurring: bool
 

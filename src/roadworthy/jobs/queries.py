@@ -25,16 +25,24 @@ class DeadJob(NamedTuple):
     died_at: datetime
 
 
-def enqueue(connection: Connection, kind: str, payload: Mapping[str, Any], run_at: datetime) -> int:
-    """The new job's id; it runs at `run_at` or soon after, if this transaction commits."""
+def enqueue(
+    connection: Connection,
+    kind: str,
+    payload: Mapping[str, Any],
+    now: datetime,
+    run_at: datetime | None = None,
+) -> int:
+    """The new job's id; it runs at `run_at`, else `now`, or soon after, if this transaction
+    commits.
+    """
     created = connection.execute(
         insert(jobs).returning(jobs.c.id),
         {
             "kind": kind,
             "payload": json.dumps(payload),
-            "run_at": run_at,
+            "run_at": run_at or now,
             "attempts": 0,
-            "created_at": run_at,
+            "created_at": now,
         },
     )
     return int(created.scalar_one())
@@ -80,33 +88,33 @@ def claim_job(connection: Connection, now: datetime) -> Job | None:
     return Job(
         found.id,
         found.kind,
-        json.loads(found.payload),
+        found.payload,
         found.attempts + 1,
         found.recurring is not None,
     )
 
 
-def finish_job(connection: Connection, job_id: int) -> None:
+def finish_job(connection: Connection, job: Job) -> None:
     """It is done."""
-    connection.execute(delete(jobs).where(jobs.c.id == job_id))
+    connection.execute(delete(jobs).where(_held(job)))
 
 
-def repeat_job(connection: Connection, job_id: int, run_at: datetime) -> None:
+def repeat_job(connection: Connection, job: Job, run_at: datetime) -> None:
     """It is done, and comes again at `run_at`."""
     connection.execute(
         update(jobs)
-        .where(jobs.c.id == job_id)
+        .where(_held(job))
         .values(run_at=run_at, leased_until=None, attempts=0, last_error=None)
     )
 
 
 def fail_job(
-    connection: Connection, job_id: int, error: str, retry_at: datetime | None, now: datetime
+    connection: Connection, job: Job, error: str, retry_at: datetime | None, now: datetime
 ) -> None:
     """It failed: it is tried again at `retry_at`, or given up."""
     connection.execute(
         update(jobs)
-        .where(jobs.c.id == job_id)
+        .where(_held(job))
         .values(
             leased_until=None,
             last_error=error,
@@ -144,6 +152,11 @@ def count_jobs(connection: Connection, now: datetime) -> dict[str, int]:
     )
     rows = connection.execute(select(state, func.count()).group_by(state))
     return {**dict.fromkeys(JOB_STATES, 0), **dict(rows.all())}
+
+
+def _held(job: Job) -> ColumnElement[bool]:
+    """The row, while nobody else has claimed it: a lease may have ended before the work did."""
+    return and_(jobs.c.id == job.id, jobs.c.attempts == job.attempts)
 
 
 def _due(now: datetime) -> ColumnElement[bool]:

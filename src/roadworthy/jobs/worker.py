@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import structlog
 
 from roadworthy.database import Busy, Database, Unavailable
-from roadworthy.jobs.job import Job, Recurring, retry_at
+from roadworthy.jobs.job import LEASE, MOST_ATTEMPTS, Job, Recurring, retry_at
 from roadworthy.jobs.queries import (
     claim_job,
     ensure_recurring,
@@ -24,6 +25,10 @@ log = structlog.get_logger()
 Handler = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 POLL_SECONDS = 1.0
+
+
+class WorkerEnded(Exception):
+    """Every worker that took the job ended before the job did."""
 
 
 class Worker:
@@ -76,13 +81,19 @@ class Worker:
 
     async def _work(self) -> None:
         while True:
-            with contextlib.suppress(Unavailable, Busy):
+            try:
                 await self.run_due()
+            except (Unavailable, Busy):
+                pass  # was logged where it was met
+            except Exception:
+                log.exception("worker")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _run(self, job: Job) -> None:
         try:
-            await self._handlers[job.kind](job.payload)
+            if job.attempts > MOST_ATTEMPTS:
+                raise WorkerEnded  # noqa: TRY301 -- one place answers for every failure
+            await self._handlers[job.kind](json.loads(job.payload))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the job waits or dies visibly
             await self._failed(job, error)
         else:
@@ -91,14 +102,16 @@ class Worker:
     async def _done(self, job: Job) -> None:
         every = self._every.get(job.kind)
         if job.recurring and every:
-            await self._database.write(repeat_job, job.id, self._clock() + every)
+            await self._database.write(repeat_job, job, self._clock() + every)
         else:
-            await self._database.write(finish_job, job.id)
+            await self._database.write(finish_job, job)
 
     async def _failed(self, job: Job, error: Exception) -> None:
         now = self._clock()
         again = retry_at(job.attempts, now)
+        if job.recurring:
+            again = again or now + self._every.get(job.kind, LEASE)  # it never dies
         # Its words may hold an address or a name: they stay in the database.
         log.warning("job failed", job=job.id, kind=job.kind, error=type(error).__name__)
         reason = f"{type(error).__name__}: {error}"[:500]
-        await self._database.write(fail_job, job.id, reason, again, now)
+        await self._database.write(fail_job, job, reason, again, now)

@@ -1,14 +1,17 @@
 """The database's schema, step by step. Works on both databases; all steps are one transaction."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from roadworthy.database.postgresql import AWAY, postgresql_engine
+from roadworthy.database.outage import AWAY
+from roadworthy.database.postgresql import postgresql_engine
 from roadworthy.database.sqlite import sqlite_engine
 
 T = TypeVar("T")
@@ -85,8 +88,9 @@ def _run(url: str, work: Callable[[Connection], T]) -> T:
         if url.startswith(SQLITE):
             return _run_on_sqlite(url.removeprefix(SQLITE), work)
         return asyncio.run(_run_on_postgresql(url, work))
-    except (DBAPIError, *AWAY) as error:
-        reason = str(error.orig if isinstance(error, DBAPIError) else error)
+    except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, *AWAY) as error:
+        cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+        reason = str(cause) or type(cause).__name__
         raise MigrationError(f"cannot use the database: {reason}: {_advice(reason)}") from error
 
 
@@ -105,7 +109,7 @@ def _advice(reason: str) -> str:
 
 
 def _run_on_sqlite(path: str, work: Callable[[Connection], T]) -> T:
-    with sqlite_engine(path).connect() as connection:
+    with sqlite_engine(path, create=True).connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             result = work(connection)
@@ -117,7 +121,7 @@ def _run_on_sqlite(path: str, work: Callable[[Connection], T]) -> T:
 
 
 async def _run_on_postgresql(url: str, work: Callable[[Connection], T]) -> T:
-    engine = postgresql_engine(url)
+    engine = postgresql_engine(url, statement_seconds=None)
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(work)

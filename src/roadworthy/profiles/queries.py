@@ -1,7 +1,7 @@
 """SQL of profiles."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -121,6 +121,7 @@ def change_profile(
     if present is None:
         return None
     if any(present[name] != value for name, value in values.items()):
+        now = _after(present, now)
         _keep(connection, profile_id, now)
         connection.execute(
             update(profiles)
@@ -132,9 +133,10 @@ def change_profile(
 
 def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bool:
     """Whether there was a profile to delete; its values are kept as its last version."""
-    if _lock(connection, profile_id) is None:
+    present = _lock(connection, profile_id)
+    if present is None:
         return False
-    _keep(connection, profile_id, now)
+    _keep(connection, profile_id, _after(present, now))
     connection.execute(delete(profiles).where(profiles.c.id == profile_id))
     return True
 
@@ -143,6 +145,12 @@ def _lock(connection: Connection, profile_id: int) -> RowMapping | None:
     """The profile as it is until this transaction ends: others who would change it wait."""
     locked = select(profiles).where(profiles.c.id == profile_id).with_for_update()
     return connection.execute(locked).mappings().first()
+
+
+def _after(present: RowMapping, now: datetime) -> datetime:
+    """`now`, but later than what is present was recorded: clocks differ, and move."""
+    recorded: datetime = present["updated_at"]
+    return max(now, recorded + timedelta(microseconds=1))
 
 
 def _keep(connection: Connection, profile_id: int, now: datetime) -> None:

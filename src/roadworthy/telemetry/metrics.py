@@ -6,6 +6,7 @@ processes share: `roadworthy serve` sets it before anything here is loaded.
 
 import os
 from functools import cache
+from pathlib import Path
 
 from prometheus_client import (
     REGISTRY,
@@ -72,6 +73,15 @@ def metrics_text() -> bytes:
     """All metrics of all server processes, in the text exposition format."""
     if SHARED_FOLDER not in os.environ:
         return generate_latest(REGISTRY)
+    _forget_the_dead()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def _forget_the_dead() -> None:
+    """What a process that ended abruptly had at work is at work no more."""
+    for file in Path(os.environ[SHARED_FOLDER]).glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not Path(f"/proc/{pid}").exists():
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

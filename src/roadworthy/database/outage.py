@@ -1,0 +1,54 @@
+"""Whether an error speaks of the database's condition, or of the statement that met it."""
+
+import sqlite3
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
+
+AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a driver raises when there is no server, or no more."""
+
+_SQLITE_CONDITIONS = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+_POSTGRESQL_CONDITIONS = (
+    "08",  # connection
+    "0A000",  # a statement was prepared before the schema changed
+    "25006",  # a standby, which only reads
+    "28",  # who we are is not accepted
+    "3D",  # there is no such database
+    "40",  # a deadlock, or another serialisation failure
+    "53",  # out of disk, memory or connections
+    "57",  # shutting down, starting up, or cancelled by its operator
+    "58",  # its files or its system
+)
+"""Beginnings of SQLSTATE (PostgreSQL manual, appendix A)."""
+
+
+def outage_reason(error: BaseException) -> str | None:
+    """What ails the database, if that is what `error`, raw or wrapped by SQLAlchemy, speaks of."""
+    cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+    return (str(cause) or type(cause).__name__) if _is_outage(error, cause) else None
+
+
+def _is_outage(error: BaseException, cause: BaseException) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CONDITIONS
+    state = getattr(cause, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith(_POSTGRESQL_CONDITIONS)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, (InterfaceError, InternalError)) or isinstance(cause, AWAY)
