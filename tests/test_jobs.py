@@ -222,6 +222,83 @@ def test_a_worker_that_stops_leaves_its_job_to_others(place: Place, at: Tables) 
     assert at.rows("jobs") == []
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_worker_whose_lease_ran_out_no_longer_decides(
+    place: Place, at: Tables, *, fails: bool
+) -> None:
+    async def play(shop: Shop) -> None:
+        async def slow(_: Mapping[str, Any]) -> None:
+            shop.now += LEASE  # meanwhile another worker takes it
+            assert await shop.database.write(claim_job, shop.now) is not None
+            if fails:
+                raise ValueError
+
+        await shop.order("slow")
+        await Worker(shop.database, {"slow": slow}, (), lambda: shop.now).run_due()
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert (job["attempts"], job["last_error"]) == (2, None)
+    assert job["leased_until"] is not None, "it was let go of by who no longer held it"
+
+
+def test_a_job_that_ends_its_worker_every_time_is_given_up(place: Place, at: Tables) -> None:
+    async def play(shop: Shop) -> None:
+        await shop.order("good", n=1)
+        for _ in range(12):
+            assert await shop.database.write(claim_job, shop.now) is not None
+            shop.now += LEASE
+        await shop.worker().run_due()
+        assert shop.done == []
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert job["died_at"] is not None
+    assert job["last_error"].startswith("WorkerEnded")
+
+
+def test_a_worker_outlives_what_it_did_not_expect(place: Place, at: Tables) -> None:
+    """A payload that is no JSON, and a clock that fails once."""
+
+    values = {"kind": "good", "payload": "{", "attempts": 0, "created_at": NOON}
+    at.add("jobs", run_at=NOON - SECOND, **values)
+
+    async def play(shop: Shop) -> None:
+        done = asyncio.Event()
+
+        async def good(_: Mapping[str, Any]) -> None:
+            done.set()
+
+        await shop.order("good", n=1)
+        faults = [ZeroDivisionError()]
+
+        def clock() -> datetime:
+            if faults:
+                raise faults.pop()
+            return NOON
+
+        worker = Worker(shop.database, {"good": good}, (), clock)
+        worker.start()
+        await asyncio.wait_for(done.wait(), 20)
+        await worker.stop()
+
+    keep_shop(place, play)
+    broken = at.rows("jobs")[0]
+    assert "JSONDecodeError" in broken["last_error"]
+
+
+def test_recurring_work_is_never_given_up(place: Place, at: Tables) -> None:
+    async def play(shop: Shop) -> None:
+        worker = shop.worker(Recurring("bad", HOUR))
+        for _ in range(15):
+            assert await worker.run_due() == 1
+            shop.now += 2 * HOUR
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert job["died_at"] is None
+
+
 def test_workers_of_several_processes_never_do_the_same_job(place: Place, at: Tables) -> None:
     """Each in a thread with connections of its own, as processes have them."""
 

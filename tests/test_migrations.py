@@ -214,7 +214,7 @@ def _require_in_use(client: Client, driver: Driver) -> None:
     assert signed_in.json["created_at"] == "2025-06-01T09:30:15.123Z"
 
 
-@pytest.mark.parametrize("command", ["migrate", "serve --port 0"])
+@pytest.mark.parametrize("command", ["migrate", "serve --port 0", "maintain", "jobs list"])
 def test_a_newer_database_is_refused_and_left_alone(place: Place, command: str) -> None:
     tables = open_tables(place.url)
     tables.execute(text("UPDATE alembic_version SET version_num = '9999'"))

@@ -1,12 +1,23 @@
 """What happens to a profile over time: earlier values are kept, and nothing is done twice."""
 
+import json
+import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from urllib.parse import urlsplit
 
 from tests.conftest import Running
 from tests.support.client import Client
-from tests.support.drivers import FIELDS, Driver, new_driver, shown
+from tests.support.drivers import (
+    FIELDS,
+    PROFILE_PATH,
+    Driver,
+    new_driver,
+    shown,
+    with_profile,
+)
 from tests.support.service import Service
 from tests.support.tables import Row, Tables
 
@@ -85,8 +96,53 @@ def test_changes_made_at_once_all_leave_a_version(
     kept = versions_of(service.tables, registered)
     assert [row["version"] for row in kept] == [*range(1, 9)]
     assert profile["version"] == 9
+    times = [row[name] for row in kept for name in ("recorded_at", "superseded_at")]
+    assert times == sorted(times), "history runs backwards"
+    assert times[-1] == profile["updated_at"]
     said = {row["postcode"] for row in (*kept, profile)}
     assert said == {"123", *(f"at once {number}" for number in range(8))}
+
+
+def test_changes_and_deletions_at_once_are_no_fault(
+    service: Running, connect: Callable[[str], Client]
+) -> None:
+    """Each finds a profile, or none any more."""
+    clients = [connect(service.url) for _ in range(6)]
+    for attempt in range(15):
+        driver = with_profile(service.tables, new_driver(service.tables))
+
+        def act(number: int, driver: Driver = driver) -> tuple[str, int]:
+            method = "PATCH" if number % 2 else "DELETE"
+            fields = {"postcode": f"{number}"} if number % 2 else None
+            return method, driver.send(clients[number], method, fields).status
+
+        with ThreadPoolExecutor(len(clients)) as threads:
+            answers = list(threads.map(act, range(len(clients))))
+
+        assert set(answers) <= {("PATCH", 200), ("PATCH", 404), ("DELETE", 204), ("DELETE", 404)}
+        assert answers.count(("DELETE", 204)) == 1, f"attempt {attempt}: {answers}"
+        changed = answers.count(("PATCH", 200))
+        kept = versions_of(service.tables, driver)
+        assert [row["version"] for row in kept] == [*range(1, changed + 2)]
+        assert all(row["recorded_at"] < row["superseded_at"] for row in kept)
+
+
+def test_who_signs_out_while_a_body_arrives_registers_nobody(
+    service: Running, client: Client, driver: Driver
+) -> None:
+    body = json.dumps({"profile": FIELDS}).encode()
+    address = urlsplit(service.url)
+    slow = socket.create_connection((address.hostname, address.port), timeout=30)
+    head = f"POST {PROFILE_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: Bearer {driver.token}\r\n\r\n"
+    slow.sendall(head.encode() + body[:5])
+    time.sleep(1)
+    assert client.send("DELETE", "/api/v1/users/sign_out", driver.signed).status == 204
+    slow.sendall(body[5:])
+
+    assert slow.recv(65536).startswith(b"HTTP/1.1 401 ")
+    assert service.tables.rows("profiles", user_id=driver.id) == []
+    slow.close()
 
 
 def test_the_entity_tag_follows_the_profile(client: Client, registered: Driver) -> None:

@@ -421,6 +421,18 @@ SCENARIOS = [
         status=201,
         after=_for_audience("ios"),
     ),
+    *(
+        Scenario(
+            name=f"{what} for an audience of 256 characters is 400",
+            who=Who.NOBODY,
+            path=path,
+            headers={"JWT-AUD": "a" * 256},
+            json=_credentials(),
+            status=400,
+            answer=error(400),
+        )
+        for what, path in (("sign-up", "/api/v1/users"), ("sign-in", SIGN_IN))
+    ),
     Scenario(
         name="sign-in by form",
         who=Who.NOBODY,

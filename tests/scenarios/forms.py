@@ -147,6 +147,13 @@ SCENARIOS = [
         answer=as_shown(birth_date="1999-12-31"),
         changes={"profile_versions": 1},
     ),
+    Scenario(
+        name="form: more parameters than a profile could have are 400",
+        headers={"content-type": FORM},
+        body="a=&" * 5000 + "profile[first_name]=Virgie",
+        status=400,
+        answer=error(400),
+    ),
     *(
         Scenario(
             name=f"form: {body[:60]!r} is broken",

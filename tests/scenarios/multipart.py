@@ -23,6 +23,11 @@ _BROKEN: list[tuple[str, str, bytes]] = [
     ("it is JSON", TYPE, b'{"profile":{"first_name":"Virgie"}}'),
     ("a name is a value and an object", TYPE, multipart([Part("profile", "a"), *PARTS])),
 ]
+_OVER_LIMITS: list[tuple[str, str | bytes]] = [
+    ("more parts than a profile could have", multipart([Part("a", "1")] * 2000)),
+    ("a part of a thousand headers", f"--{BOUNDARY}\r\n" + "a: b\r\n" * 3000),
+    ("a part with a very long header", f"--{BOUNDARY}\r\na: {'b' * 100_000}\r\n\r\n"),
+]
 
 SCENARIOS = [
     *(
@@ -89,6 +94,16 @@ SCENARIOS = [
         body=multipart([*PARTS, Part("profile[cv]", "", filename="")]),
         answer=as_shown(),
         changes=CREATED,
+    ),
+    *(
+        Scenario(
+            name=f"multipart: {what} is 400",
+            headers={"content-type": TYPE},
+            body=body,
+            status=400,
+            answer=error(400),
+        )
+        for what, body in _OVER_LIMITS
     ),
     Scenario(
         name="multipart: only no file chosen is no profile",

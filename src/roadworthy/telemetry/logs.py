@@ -22,14 +22,16 @@ LAST_SECONDS = 2
 MOST_LINES = 20_000
 
 
-class _Lines:
+class Lines:
     """Lines on their way out, written a few times a second by a thread of their own.
 
     Whoever reads them may be slow, or gone: nobody waits for that but the thread, and of the
     lines that nobody takes the oldest are dropped, and counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, starts: bool = True):
+        """Without `starts` they are written when `write` is called."""
+        self._starts = starts
         self._lines: deque[bytes] = deque()
         self._dropped = 0
         self._writing = threading.Lock()
@@ -37,7 +39,7 @@ class _Lines:
 
     def add(self, line: bytes) -> None:
         """Write `line`, soon."""
-        if self._thread is None:
+        if self._thread is None and self._starts:
             self._start()
         if len(self._lines) >= MOST_LINES:
             self._lines.popleft()
@@ -52,28 +54,35 @@ class _Lines:
     def _write_often(self) -> None:
         while True:
             time.sleep(FLUSH_SECONDS)
-            self._write()
+            self.write()
 
     def _write_last(self) -> None:
-        last = threading.Thread(target=self._write, daemon=True)
+        last = threading.Thread(target=self.write, daemon=True)
         last.start()
         last.join(LAST_SECONDS)
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write all of them now."""
         with self._writing:
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            if self._dropped:
-                lines.append(_line({"event": "log lines dropped", "count": self._dropped}))
-                self._dropped = 0
+            if not lines:
+                return
+            dropped = self._dropped
+            notice = _line({"event": "log lines dropped", "count": dropped})
             try:
-                if lines:
-                    sys.stderr.buffer.write(b"\n".join(lines) + b"\n")
-                    sys.stderr.buffer.flush()
+                _print([*lines, notice] if dropped else lines)
             except (OSError, ValueError):  # nobody reads, the disk is full, or it is closed
                 self._dropped += len(lines)
+            else:
+                self._dropped -= dropped
 
 
-_lines = _Lines()
+def _print(lines: list[bytes]) -> None:
+    sys.stderr.buffer.write(b"\n".join(lines) + b"\n")
+    sys.stderr.buffer.flush()
+
+
+_lines = Lines()
 
 
 def log_request(request_id: str, method: str, route: str, status: int, seconds: float) -> None:

@@ -1,0 +1,136 @@
+"""The embedded database's writer: one fails alone, and who waits is answered, come what may."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import Connection, text
+
+from roadworthy.database import Busy, Database, Unavailable, group_commit, open_database
+
+T = TypeVar("T")
+
+
+def use(folder: Path, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What `work` makes of a database with an empty table `numbers`."""
+    (folder / "test.db").touch()
+
+    async def run() -> T:
+        database = open_database(f"sqlite:///{folder}/test.db")
+        await database.write(execute, "CREATE TABLE IF NOT EXISTS numbers (n INTEGER UNIQUE)")
+        try:
+            return await asyncio.wait_for(work(database), 20)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def execute(connection: Connection, statement: str) -> None:
+    connection.execute(text(statement))
+
+
+def insert(connection: Connection, number: int) -> int:
+    execute(connection, f"INSERT INTO numbers VALUES ({number})")  # noqa: S608
+    return number
+
+
+def insert_and_fail(connection: Connection, number: int) -> int:
+    insert(connection, number)
+    raise KeyError(number)
+
+
+def numbers(connection: Connection) -> list[int]:
+    return list(connection.execute(text("SELECT n FROM numbers ORDER BY n")).scalars())
+
+
+def no_such_function(connection: Connection) -> None:
+    execute(connection, "SELECT no_such_function()")
+
+
+def too_large(connection: Connection) -> None:
+    execute(connection, "SELECT zeroblob(2000000000)")
+
+
+def not_bound(connection: Connection) -> None:
+    connection.connection.cursor().execute("SELECT ?", ())
+
+
+@pytest.mark.parametrize("fault", [no_such_function, too_large, not_bound])
+def test_a_statement_that_fails_is_undone_alone(
+    tmp_path: Path, fault: Callable[[Connection], None]
+) -> None:
+    async def work(database: Database) -> tuple[list[object], list[int]]:
+        answers = await asyncio.gather(
+            database.write(insert, 1),
+            database.write(insert_and_fail, 2),
+            database.write(fault),
+            database.write(insert, 1),
+            database.write(insert, 3),
+            return_exceptions=True,
+        )
+        return list(answers), await database.read(numbers)
+
+    answers, kept = use(tmp_path, work)
+
+    assert kept == [1, 3]
+    assert (answers[0], answers[4]) == (1, 3)
+    for failed in answers[1:4]:
+        assert isinstance(failed, Exception)
+        assert not isinstance(failed, Unavailable), "the database is well"
+
+
+def test_when_the_log_fails_too_who_waits_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error on the same full disk: nobody hangs, and writing goes on when there is room."""
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def work(database: Database) -> list[int]:
+        with monkeypatch.context() as full:
+            full.setattr(group_commit, "_run", no_room)
+            refused = await asyncio.gather(
+                *(database.write(insert, n) for n in range(3)), return_exceptions=True
+            )
+            assert all(isinstance(each, Unavailable) for each in refused), refused
+        await database.write(insert, 7)
+        return await database.read(numbers)
+
+    assert use(tmp_path, work) == [7]
+
+
+def test_more_than_can_wait_are_told_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MOST_WAITING", 4)
+
+    async def work(database: Database) -> list[object]:
+        writes = (database.write(insert, n) for n in range(10))
+        return list(await asyncio.gather(*writes, return_exceptions=True))
+
+    answers = use(tmp_path, work)
+
+    assert answers[:4] == [0, 1, 2, 3]
+    assert all(isinstance(answer, Busy) for answer in answers[4:]), answers
+
+
+def test_it_writes_ahead_and_syncs_every_commit(tmp_path: Path) -> None:
+    def pragmas(connection: Connection) -> tuple[str, int]:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        return mode, int(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+    full = 2
+    assert use(tmp_path, lambda database: database.write(pragmas)) == ("wal", full)
+
+
+def test_serving_never_makes_a_database(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/not there.db")
+
+    for run in (database.read, database.report, database.write):
+        with pytest.raises(Unavailable, match="unable to open database file"):
+            asyncio.run(run(numbers))
+    assert not (tmp_path / "not there.db").exists()
