@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from roadworthy.accounts.account import (
     ADDRESS_SPACES,
     LONGEST_PASSWORD,
@@ -182,6 +184,8 @@ _EMAIL = Parameter("email", "E-mail address", Shape(_ADDRESS, _ADDRESS), require
 _PASSWORD = Parameter(
     "password", "Password", Shape({"anyOf": [_SECRET, _LONG_NUMBER]}, _SECRET), required=True
 )
+_WHEN = "2026-11-23T16:23:29.767Z"
+_ANSWER = msgspec.json.encode(Account(1859, ".+driver@example.com", None, _WHEN, _WHEN))
 _AGAIN = {"type": "string", "format": "password"}
 
 _SIGN_UP = Operation(
@@ -201,21 +205,23 @@ _SIGN_UP = Operation(
         Parameter("phone_number", "Phone number", shapes.optional_text()),
     ),
     example={"email": ".+driver@example.com", "password": "correct horse battery"},
+    answer=_ANSWER,
     gives_token=True,
 )
 _SIGN_IN = Operation(
     "Sign in",
     tag="Users",
-    answers={201: "Signed in", 401: "Wrong address or password"},
+    answers={201: "Signed in", 401: WRONG},
     schema=Account,
     key="user",
     parameters=(_EMAIL, _PASSWORD),
     example={"email": ".+driver@example.com", "password": "correct horse battery"},
+    answer=_ANSWER,
     gives_token=True,
 )
 _SIGN_OUT = Operation(
     "Sign out: revoke this token",
     tag="Users",
-    answers={204: "Revoked, or there was nothing to revoke", 401: "The token does not verify"},
+    answers={204: "Revoked, or there was nothing to revoke", 401: "Signature verification failed"},
     may_be_signed_in=True,
 )

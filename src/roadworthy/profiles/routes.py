@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from roadworthy.accounts import TokenRefused, Tokens, bearer
@@ -178,11 +178,14 @@ _EXAMPLE = {
     "birth_date": "2000-03-20T10:02:34.340Z",
     "contact_phone_number": "07856 207372",
 }
+_DAYS = {name: date.fromisoformat(_EXAMPLE[name][:10]) for name in ("start_date", "birth_date")}
+_ANSWER = render_new(707, ".+driver@example.com", None, {**_EXAMPLE, **_DAYS}).body
 _SHOW = Operation(
     "Show profile",
     tag="Users > Profile",
     answers={200: "The profile", 404: "No profile yet"},
     schema=ProfileBody,
+    answer=_ANSWER,
     signed_in=True,
     conditional=True,
 )
@@ -191,6 +194,7 @@ _CREATE = Operation(
     tag="Users > Profile",
     answers={200: "The profile", 422: "Values refused"},
     schema=ProfileBody,
+    answer=_ANSWER,
     key="profile",
     flat_body=True,
     parameters=_PARAMETERS,
@@ -203,6 +207,7 @@ _CHANGE = Operation(
     tag="Users > Profile",
     answers={200: "The profile", 404: "No profile yet", 422: "Values refused"},
     schema=ProfileBody,
+    answer=_ANSWER,
     key="profile",
     flat_body=True,
     parameters=tuple(parameter.optional() for parameter in _PARAMETERS),

@@ -1,12 +1,14 @@
 """The API document (OpenAPI 3.1), made from the routes themselves."""
 
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from roadworthy import __version__
 from roadworthy.wire import Operation, Route
+from roadworthy.wire.errors import REASONS
 
 Schema = dict[str, Any]
 
@@ -191,8 +193,19 @@ def _response(status: int, meaning: str, method: str, operation: Operation) -> S
     response: Schema = {"description": meaning, "headers": _headers(status, operation)}
     shape = _shape(status, operation)
     if shape and method != "HEAD":
-        response["content"] = {operation.media_type: {"schema": shape}}
+        content = {"schema": shape, "example": _example(status, operation)}
+        response["content"] = {operation.media_type: content}
     return response
+
+
+def _example(status: int, operation: Operation) -> Any:
+    if status in {200, 201}:
+        return msgspec.json.decode(operation.answer or b"{}")
+    if status == 401:  # noqa: PLR2004
+        return {"error": "Signature has expired" if operation.signed_in else operation.answers[401]}
+    if status == 422:  # noqa: PLR2004
+        return {"errors": {operation.parameters[0].name: ["can't be blank"]}}
+    return {"status": status, "error": REASONS.get(status) or HTTPStatus(status).phrase}
 
 
 def _shape(status: int, operation: Operation) -> Schema | None:

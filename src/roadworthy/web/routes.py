@@ -122,6 +122,7 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_PAGES.filters["json"] = lambda value: msgspec.json.encode(value).decode()
 
 
 def _docs_page(document: Mapping[str, Any], public_url: str) -> bytes:
@@ -140,5 +141,6 @@ _UP = Operation(
     tag="Service",
     answers={200: "Up", 503: "The database does not answer"},
     schema=Up,
+    answer=msgspec.json.encode(Up("up")),
     conditional=True,
 )

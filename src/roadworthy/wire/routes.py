@@ -44,6 +44,9 @@ class Operation:
     flat_body: bool = False
     """Whether JSON may give the fields without `key` around them."""
     example: Mapping[str, Any] | None = None
+    """Of the parameters."""
+    answer: bytes | None = None
+    """An example of a successful body."""
     gives_token: bool = False
     conditional: bool = False
     media_type: str = "application/json"
