@@ -54,6 +54,13 @@ class Process:
         """The most memory that the largest of them ever held."""
         return max(map(_peak_kilobytes, self._family())) / 1024
 
+    def move_to(self, processors: set[int]) -> None:
+        """Run them all, and what they start from now on, on `processors`."""
+        for pid in self._family():
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(thread.name), processors)
+
     def _family(self) -> list[int]:
         family = [self.popen.pid]
         for pid in family:

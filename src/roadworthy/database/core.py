@@ -43,5 +43,9 @@ class Database(ABC):
         """Run in one transaction, durable when this returns, undone when the query raises."""
 
     @abstractmethod
+    async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a query of one statement, which needs no transaction around it."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Finish the writes that wait, then let go of every connection."""

@@ -49,6 +49,9 @@ class PostgreSQL(Database):
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._writers.run(_in_transaction, query, *args, **kwargs)
 
+    async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._writers.run(query, *args, **kwargs)
+
     async def close(self) -> None:
         if self._sampling is not None:
             self._sampling.cancel()

@@ -15,8 +15,10 @@ from roadworthy.database.outage import outage_reason
 
 log = structlog.get_logger()
 
-READER_WAITS = "PRAGMA busy_timeout = 250"
-"""Only at recovery does a reader ever wait; the event loop waits with it."""
+READER_PRAGMAS = (
+    "PRAGMA busy_timeout = 250",  # only at recovery does it ever wait, and the event loop with it
+    "PRAGMA cache_size = -20000",  # it reads all over the file; writes add to its ends
+)
 
 
 class SQLite(Database):
@@ -35,7 +37,8 @@ class SQLite(Database):
         try:
             if self._reader is None:
                 self._reader = self._engine.connect()
-                self._reader.exec_driver_sql(READER_WAITS)
+                for pragma in READER_PRAGMAS:
+                    self._reader.exec_driver_sql(pragma)
             return query(self._reader, *args, **kwargs)
         except (DBAPIError, sqlite3.Error) as error:
             self._forget_reader()
@@ -55,6 +58,9 @@ class SQLite(Database):
 
     async def write(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._writer.run(lambda connection: query(connection, *args, **kwargs))
+
+    async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.write(query, *args, **kwargs)
 
     async def close(self) -> None:
         await self._writer.close()
@@ -84,7 +90,7 @@ def sqlite_engine(path: str, *, create: bool = False) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-8000",
+            "cache_size=-4000",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

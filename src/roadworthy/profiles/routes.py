@@ -64,19 +64,25 @@ class ProfileRoutes:
             request, driver.id, lambda keep: self._create(request, driver, keep)
         )
 
-    async def _create(self, request: Request, driver: Driver, keep: Keep) -> Response:
+    async def _create(self, request: Request, driver: Driver, keep: Keep | None) -> Response:
         fields = judge_profile(await _given(request), every=True)
         if driver.profile_id is not None:
             fields.refuse("user", TAKEN)
         if fields.errors:
             raise Unprocessable(fields.errors)
         try:
-            profile_id, rendering = await self._database.write(
-                _register, driver, fields.taken, self._clock(), keep
-            )
+            profile_id, rendering = await self._register(driver, fields.taken, keep)
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
         return self._shown(profile_id, rendering)
+
+    async def _register(
+        self, driver: Driver, values: Mapping[str, Any], keep: Keep | None
+    ) -> tuple[int, Rendering]:
+        now = self._clock()
+        if keep is None:
+            return await self._database.write_one(_register, driver, values, now)
+        return await self._database.write(_register, driver, values, now, keep)
 
     async def show(self, request: Request) -> Response:
         """The driver's profile."""
@@ -142,12 +148,17 @@ def _profile_of(driver: Driver) -> tuple[int, int]:
 
 
 def _register(
-    connection: Connection, driver: Driver, values: Mapping[str, Any], now: datetime, keep: Keep
+    connection: Connection,
+    driver: Driver,
+    values: Mapping[str, Any],
+    now: datetime,
+    keep: Keep | None = None,
 ) -> tuple[int, Rendering]:
-    """The new profile and its bytes, which a retry gets again."""
+    """The new profile and its bytes, which a retry gets again; one statement, but for that."""
     profile_id = create_profile(connection, driver.id, values, now)
     rendering = render_new(profile_id, driver.email, driver.phone_number, values)
-    keep(connection, 200, rendering.body)
+    if keep:
+        keep(connection, 200, rendering.body)
     return profile_id, rendering
 
 

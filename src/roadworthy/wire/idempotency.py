@@ -17,7 +17,7 @@ _OTHER_REQUEST = "has already been used for another request"
 
 
 class Keep(Protocol):
-    """Call it in the transaction that does what is answered; without a key it does nothing."""
+    """Call it in the transaction that does what is answered."""
 
     def __call__(self, connection: Connection, status: int, body: bytes) -> None:
         """Keep this answer, if this transaction commits."""
@@ -31,16 +31,17 @@ class Idempotency:
         self._clock = clock
 
     async def once(
-        self, request: Request, user_id: int, create: Callable[[Keep], Awaitable[Response]]
+        self, request: Request, user_id: int, create: Callable[[Keep | None], Awaitable[Response]]
     ) -> Response:
         """What `create` answers, or answered to the same request before.
 
-        Kept are successes, by `create` itself in its own transaction, and 422. Look up what
-        `create` depends on before you call this: then nobody who saw its effect misses the key.
+        `create` gets `None` when there is no key. Kept are successes, by `create` itself in its
+        own transaction, and 422. Look up what `create` depends on before you call this: then nobody
+        who saw its effect misses the key.
         """
         key = _key(request, user_id)
         if key is None:
-            return await create(_keep_nothing)
+            return await create(None)
         digest = await _digest(request)
         kept = await self._database.read(find_answer, key, self._clock() - LIFETIME)
         if kept is not None:
@@ -48,7 +49,7 @@ class Idempotency:
         return await self._first(key, digest, create)
 
     async def _first(
-        self, key: Key, digest: str, create: Callable[[Keep], Awaitable[Response]]
+        self, key: Key, digest: str, create: Callable[[Keep | None], Awaitable[Response]]
     ) -> Response:
         now = self._clock()
         kept: Answer | None
@@ -86,10 +87,6 @@ def _key(request: Request, user_id: int) -> Key | None:
     except Refused as refused:
         raise Unprocessable({"idempotency_key": [str(refused)]}) from None
     return Key(user_id, request.method, request.path, sent)
-
-
-def _keep_nothing(connection: Connection, status: int, body: bytes) -> None:
-    """There is no key to keep it under."""
 
 
 async def _digest(request: Request) -> str:
