@@ -25,6 +25,7 @@ RUN_ELSEWHERE = {
     "make test": "is what runs this",
     "make lint": "has just been run by `make test`",
     "make bench": "takes minutes, and would measure the tests that run beside it",
+    "make bench ARGS='--quick --scenario slow-disk --scenario start --database sqlite'": "the same",
 }
 
 _FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```\n", re.MULTILINE | re.DOTALL)
