@@ -10,6 +10,7 @@ import pytest
 
 from roadworthy.migrations import migrate
 from tests.support.client import Client
+from tests.support.disk import Disk, build
 from tests.support.drivers import Driver, new_driver, with_profile
 from tests.support.postgres import Cluster
 from tests.support.service import OLD_SECRET, ORIGIN, OTHER_ORIGIN, SECRET, Service
@@ -113,6 +114,16 @@ def fresh_service(kind: str, new_place: Callable[[str], Place]) -> Iterator[Runn
 def place(kind: str, new_place: Callable[[str], Place]) -> Place:
     """A migrated database for services that the test starts itself."""
     return new_place(kind)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    """A disk, and a clock, that do what the test asks; on it a migrated database."""
+    control, folder = tmp_path / "control", tmp_path / "data"
+    control.mkdir()
+    folder.mkdir()
+    migrate(f"sqlite:///{folder}/roadworthy.db")
+    return Disk(build(control), folder, control)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from roadworthy.migrations import migrate
 from tests.conftest import SETTINGS, SOAK, Place
 from tests.support.client import Client
 from tests.support.crowd import Crowd
-from tests.support.disk import Disk, build
+from tests.support.disk import Disk
 from tests.support.drivers import PROFILE_PATH, Driver, new_driver
 from tests.support.postgres import Cluster
 from tests.support.service import Service
@@ -63,16 +63,6 @@ def test_killed_in_the_middle_of_creates(
 
         hold_everything_answered(connect(service.url), place_tables, drivers, crowd)
         assert set(crowd.statuses) == {200}, crowd.statuses
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Disk:
-    """A migrated database on a disk of which nothing unsynced survives a power cut."""
-    control, folder = tmp_path / "control", tmp_path / "data"
-    control.mkdir()
-    folder.mkdir()
-    migrate(f"sqlite:///{folder}/roadworthy.db")
-    return Disk(build(control), folder, control)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -53,6 +53,14 @@ def embedded(new_place: Callable[[str], Place]) -> Place:
     return new_place("sqlite")
 
 
+def registered_in(place: Place) -> Driver:
+    """A driver with a profile."""
+    tables = open_tables(place.url)
+    driver = with_profile(tables, new_driver(tables))
+    tables.close()
+    return driver
+
+
 def head(method: str, path: str, driver: Driver | None = None, **headers: object) -> bytes:
     """The lines of a request, up to the empty one."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
@@ -74,9 +82,7 @@ def received(connection: socket.socket) -> bytes:
 def test_slow_and_idle_clients_hold_up_nobody(
     embedded: Place, start: Callable[..., Service], connect: Connect, dial: Dial
 ) -> None:
-    tables = open_tables(embedded.url)
-    slow, other = with_profile(tables, new_driver(tables)), with_profile(tables, new_driver(tables))
-    tables.close()
+    slow, other = registered_in(embedded), registered_in(embedded)
     service = start(embedded.folder, embedded.settings)
     client = connect(service.url)
     assert other.send(client, "GET").status == 200
@@ -110,9 +116,7 @@ def test_large_bodies_that_arrive_slowly_have_bounded_room(
     embedded: Place, start: Callable[..., Service], connect: Connect, dial: Dial
 ) -> None:
     """All together they are more than there is room for; small ones still pass."""
-    tables = open_tables(embedded.url)
-    slow, other = with_profile(tables, new_driver(tables)), with_profile(tables, new_driver(tables))
-    tables.close()
+    slow, other = registered_in(embedded), registered_in(embedded)
     service = start(embedded.folder, embedded.settings)
     client = connect(service.url)
     assert other.send(client, "GET").status == 200
@@ -152,9 +156,7 @@ def test_pipelined_requests_are_answered_in_order(
 def test_answers_nobody_reads_are_not_piled_up(
     embedded: Place, start: Callable[..., Service], connect: Connect, dial: Dial
 ) -> None:
-    tables = open_tables(embedded.url)
-    greedy = with_profile(tables, new_driver(tables))
-    tables.close()
+    greedy = registered_in(embedded)
     service = start(embedded.folder, embedded.settings)
     assert greedy.send(connect(service.url), "GET").status == 200
     before = megabytes(service)

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.migrations import migrate
 from tests.conftest import SETTINGS
 from tests.support.client import Answer, Client
-from tests.support.disk import Disk, build
+from tests.support.disk import Disk
 from tests.support.drivers import FIELDS, Driver, new_driver, with_profile
 from tests.support.service import COMMAND, Service, environment, run
 from tests.support.tables import open_tables
@@ -29,19 +28,9 @@ UNAVAILABLE = {"status": 503, "error": "Service Unavailable"}
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(disk: Disk) -> Path:
     """A data folder with a migrated database."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    migrate(f"sqlite:///{folder}/roadworthy.db")
-    return folder
-
-
-@pytest.fixture
-def disk(data: Path, tmp_path: Path) -> Disk:
-    control = tmp_path / "control"
-    control.mkdir()
-    return Disk(build(control), data, control)
+    return disk.folder
 
 
 @pytest.fixture
@@ -139,7 +128,7 @@ def test_a_database_whose_pages_are_overwritten(
         "put a backup in its place\n"
     )
 
-    # Half of it: what it does not need to begin.
+    # The same, while it serves.
     file.write_bytes(pages)
     service = start(tmp_path, settings)
     client = connect(service.url)

@@ -39,11 +39,21 @@ _POSTGRESQL_CONDITIONS = (
 
 def outage_reason(error: BaseException) -> str | None:
     """What ails the database, if that is what `error`, raw or wrapped by SQLAlchemy, speaks of."""
-    cause = (error.orig if isinstance(error, DBAPIError) else None) or error
-    return (str(cause) or type(cause).__name__) if _is_outage(error, cause) else None
+    return driver_words(error) if _is_outage(error) else None
 
 
-def _is_outage(error: BaseException, cause: BaseException) -> bool:
+def driver_words(error: BaseException) -> str:
+    """What the driver said; its error's name where it said nothing, as of a timeout."""
+    cause = _cause(error)
+    return str(cause) or type(cause).__name__
+
+
+def _cause(error: BaseException) -> BaseException:
+    return (error.orig if isinstance(error, DBAPIError) else None) or error
+
+
+def _is_outage(error: BaseException) -> bool:
+    cause = _cause(error)
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CONDITIONS
     state = getattr(cause, "sqlstate", None)

@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from roadworthy.database.outage import AWAY
+from roadworthy.database.outage import AWAY, driver_words
 from roadworthy.database.postgresql import postgresql_engine
 from roadworthy.database.sqlite import sqlite_engine
 
@@ -89,8 +89,7 @@ def _run(url: str, work: Callable[[Connection], T]) -> T:
             return _run_on_sqlite(url.removeprefix(SQLITE), work)
         return asyncio.run(_run_on_postgresql(url, work))
     except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, *AWAY) as error:
-        cause = (error.orig if isinstance(error, DBAPIError) else None) or error
-        reason = str(cause) or type(cause).__name__
+        reason = driver_words(error)
         raise MigrationError(f"cannot use the database: {reason}: {_advice(reason)}") from error
 
 
