@@ -52,7 +52,7 @@ def count_profiles(database: Database) -> int:
 def mint(first: int, count: int) -> list[str]:
     """Tokens of `count` drivers from number `first`."""
     tokens = Tokens((SECRET,))
-    return [tokens.issue(user_id, None, NOW) for user_id in range(first, first + count)]
+    return [tokens.issue(user_id, None, NOW).token for user_id in range(first, first + count)]
 
 
 async def _seed(url: str, users: int, profiles: int) -> None:

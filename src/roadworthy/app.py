@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from roadworthy.accounts import AccountRoutes, Passwords, Tokens, purge_revoked_tokens
+from roadworthy.accounts import (
+    AccountRoutes,
+    Passwords,
+    Tokens,
+    purge_revoked_tokens,
+    purge_sessions,
+)
 from roadworthy.database import Database, open_database
 from roadworthy.jobs import Recurring, Worker
 from roadworthy.profiles import ProfileRoutes
@@ -50,6 +56,7 @@ def create_worker(database: Database) -> Worker:
     async def purge(_: Mapping[str, Any]) -> None:
         await database.write(purge_answers, _now() - ANSWERS_KEPT)
         await database.write(purge_revoked_tokens, _now())
+        await database.write(purge_sessions, _now())
 
     return Worker(database, {"purge": purge}, (Recurring("purge", timedelta(hours=1)),), _now)
 

@@ -21,7 +21,8 @@ NOT_SIGNED_IN = {"error": "You need to sign in or sign up before continuing."}
 WRONG = {"error": "Invalid Email or password."}
 BEARER = {"authorization": re.compile(r"Bearer [\w-]+\.[\w-]+\.[\w-]+")}
 
-ONE_MORE = {"users": 1}
+ONE_MORE = {"users": 1, "sessions": 1}
+ONE_SESSION = {"sessions": 1}
 
 
 def _account(email: str, phone_number: str | None = None) -> Callable[[Stage], dict[str, Any]]:
@@ -394,6 +395,7 @@ SCENARIOS = [
         path=SIGN_IN,
         json=_credentials(),
         status=201,
+        changes=ONE_SESSION,
         answer=_own_account,
         answer_headers=BEARER,
         after=_for_audience(None),
@@ -405,6 +407,7 @@ SCENARIOS = [
             path=SIGN_IN,
             json=_with_address(written),
             status=201,
+            changes=ONE_SESSION,
             answer=_own_account,
         )
         for what, written in (
@@ -419,6 +422,7 @@ SCENARIOS = [
         headers={"JWT-AUD": "ios"},
         json=_credentials(),
         status=201,
+        changes=ONE_SESSION,
         after=_for_audience("ios"),
     ),
     *(
@@ -439,6 +443,7 @@ SCENARIOS = [
         path=SIGN_IN,
         form=lambda stage: {"user[email]": stage.driver.email, "user[password]": PASSWORD},
         status=201,
+        changes=ONE_SESSION,
         answer=_own_account,
     ),
     Scenario(
@@ -446,6 +451,7 @@ SCENARIOS = [
         path=SIGN_IN,
         json=_credentials(),
         status=201,
+        changes=ONE_SESSION,
         answer=_own_account,
     ),
     *(
@@ -455,6 +461,7 @@ SCENARIOS = [
             headers=authorization,
             json=_credentials(),
             status=201,
+            changes=ONE_SESSION,
             answer=_own_account,
         )
         for what, authorization in (

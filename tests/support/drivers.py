@@ -73,7 +73,7 @@ def new_driver(tables: Tables, **values: Any) -> Driver:
         **values,
     }
     user_id = tables.add("users", created_at=now, updated_at=now, **user)
-    return Driver(user_id, user["email"], Tokens((SECRET,)).issue(user_id, None, now))
+    return Driver(user_id, user["email"], Tokens((SECRET,)).issue(user_id, None, now).token)
 
 
 def with_profile(tables: Tables, driver: Driver, **values: Any) -> Driver:

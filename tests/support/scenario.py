@@ -26,7 +26,14 @@ from tests.support.tables import Tables
 
 T = TypeVar("T")
 
-WATCHED = ("users", "revoked_tokens", "profiles", "profile_versions", "idempotency_keys")
+WATCHED = (
+    "users",
+    "sessions",
+    "revoked_tokens",
+    "profiles",
+    "profile_versions",
+    "idempotency_keys",
+)
 """The tables whose rows are counted before and after."""
 
 SECURITY = [

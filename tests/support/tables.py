@@ -93,7 +93,11 @@ class PostgreSQLTables(Tables):
         self.url = url
         self._loop = asyncio.new_event_loop()
         self._engine = create_async_engine(
-            url.replace("postgresql:", "postgresql+asyncpg:"), pool_size=1, max_overflow=0
+            url.replace("postgresql:", "postgresql+asyncpg:"),
+            pool_size=1,
+            max_overflow=0,
+            # A plan kept from before a migration would fail after it.
+            connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0},
         )
 
     def inspect(self, work: Callable[[Connection], T]) -> T:

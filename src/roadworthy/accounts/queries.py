@@ -3,16 +3,17 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, exists, insert, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.account import NewAccount
-from roadworthy.accounts.tables import revoked_tokens, users
-from roadworthy.database import Connection
+from roadworthy.accounts.tables import revoked_tokens, sessions, users
+from roadworthy.accounts.tokens import Issued
+from roadworthy.database import Connection, Prepared
 
 
 class User(NamedTuple):
-    """A row of `users`, in the order of its columns."""
+    """An account that is open."""
 
     id: int
     email: str
@@ -22,8 +23,49 @@ class User(NamedTuple):
     updated_at: datetime
 
 
-_BY_EMAIL = select(users).where(users.c.email == bindparam("email"))
+class SignedIn(NamedTuple):
+    """Who a token speaks for, and whether it still does."""
+
+    id: int
+    email: str
+    phone_number: str | None
+    revoked: bool
+
+
+class Origin(NamedTuple):
+    """Where a sign-in came from, so that a driver can tell their sessions apart."""
+
+    address: str
+    user_agent: str | None
+
+
+def token_is_revoked() -> ColumnElement[bool]:
+    """Whether the token `:jti` of the user in `users` counts no more, for statements over them.
+
+    A new password leaves only tokens that have a session: others were issued before it, by us
+    or by the service that we were moved from.
+    """
+    revoked = exists().where(revoked_tokens.c.jti == bindparam("jti")).select_from(revoked_tokens)
+    has_session = exists().where(sessions.c.jti == bindparam("jti")).select_from(sessions)
+    return or_(revoked, and_(users.c.password_changed_at.is_not(None), ~has_session))
+
+
+_BY_EMAIL = select(*(users.c[name] for name in User._fields)).where(
+    users.c.email == bindparam("email")
+)
 _EMAIL_TAKEN = select(exists(_BY_EMAIL.with_only_columns(users.c.id)))
+
+_SIGNED_IN = Prepared(
+    select(users.c.id, users.c.email, users.c.phone_number, token_is_revoked().label("revoked"))
+    .select_from(users)
+    .where(users.c.id == bindparam("user_id"), users.c.closed_at.is_(None))
+)
+
+
+def find_signed_in(connection: Connection, user_id: int, jti: str) -> SignedIn | None:
+    """Whose token this is, unless the account is closed or never was."""
+    row = _SIGNED_IN.first(connection, {"user_id": user_id, "jti": jti})
+    return SignedIn(*row) if row else None
 
 
 def is_email_taken(connection: Connection, email: str) -> bool:
@@ -52,8 +94,36 @@ def create_user(connection: Connection, account: NewAccount, digest: str, now: d
     return int(created.scalar_one())
 
 
+def open_session(
+    connection: Connection,
+    user_id: int,
+    digest: str,
+    issued: Issued,
+    origin: Origin,
+    now: datetime,
+) -> bool:
+    """Keep the session of a token just made, unless the password is no longer `digest`'s."""
+    row = {
+        "jti": issued.jti,
+        "created_at": now,
+        "expires_at": issued.expires_at,
+        **origin._asdict(),
+    }
+    same = select(
+        users.c.id, *(bindparam(name, value, sessions.c[name].type) for name, value in row.items())
+    ).where(users.c.id == user_id, users.c.password_digest == digest)
+    opened = connection.execute(insert(sessions).from_select(["user_id", *row], same))
+    return opened.rowcount == 1
+
+
+def purge_sessions(connection: Connection, now: datetime) -> int:
+    """Forget the sessions whose token has expired: how many."""
+    return connection.execute(delete(sessions).where(sessions.c.expires_at <= now)).rowcount
+
+
 def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
     """From now on the token `jti` opens nothing; revoking it again changes nothing."""
+    connection.execute(delete(sessions).where(sessions.c.jti == jti))
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
         dialect.insert(revoked_tokens).on_conflict_do_nothing(),

@@ -17,10 +17,12 @@ from roadworthy.accounts.account import (
 )
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
+    Origin,
     User,
     create_user,
     find_user_by_email,
     is_email_taken,
+    open_session,
     revoke_token,
 )
 from roadworthy.accounts.schemas import Account
@@ -30,7 +32,7 @@ from roadworthy.accounts.tokens import (
     Tokens,
     bearer_token,
 )
-from roadworthy.database import Database, IntegrityError
+from roadworthy.database import Connection, Database, IntegrityError
 from roadworthy.wire import (
     BadRequest,
     Operation,
@@ -51,6 +53,7 @@ from roadworthy.wire.values import TAKEN, is_unicode
 WRONG = "Invalid Email or password."
 
 LONGEST_AUDIENCE = 255
+LONGEST_USER_AGENT = 255
 
 MOST_ACCOUNT_BYTES = 16 * 1024
 """Of who is not signed in no more is read than an account can take."""
@@ -84,14 +87,27 @@ class AccountRoutes:
         digest = await self._passwords.digest(account.password)
         now = _to_the_millisecond(self._clock())
         try:
-            user_id = await self._database.write(create_user, account, digest, now)
+            user, token = await self._database.write(
+                self._create_signed_in, account, digest, audience, _origin(request), now
+            )
         except IntegrityError:
             refuse({"email": [TAKEN]})
             raise
-        created = Account(
-            user_id, account.email, account.phone_number, instant_text(now), instant_text(now)
-        )
-        return self._signed_in(audience, created)
+        return _signed_in(user, token)
+
+    def _create_signed_in(
+        self,
+        connection: Connection,
+        account: NewAccount,
+        digest: str,
+        audience: str | None,
+        origin: Origin,
+        now: datetime,
+    ) -> tuple[User, str]:
+        user_id = create_user(connection, account, digest, now)
+        issued = self._tokens.issue(user_id, audience, now)
+        open_session(connection, user_id, digest, issued, origin, now)
+        return User(user_id, account.email, digest, account.phone_number, now, now), issued.token
 
     async def sign_in(self, request: Request) -> Response:
         """Give a token for an address and its password."""
@@ -104,7 +120,14 @@ class AccountRoutes:
         digest = user.password_digest if user else None
         if not await self._passwords.verify(password, digest) or user is None:
             raise Unauthorized(WRONG)
-        return self._signed_in(audience, _account(user))
+        now = self._clock()
+        issued = self._tokens.issue(user.id, audience, now)
+        opened = await self._database.write(
+            open_session, user.id, user.password_digest, issued, _origin(request), now
+        )
+        if not opened:  # the password was changed while this one was verified
+            raise Unauthorized(WRONG)
+        return _signed_in(user, issued.token)
 
     async def sign_out(self, request: Request) -> Response:
         """Revoke the token that the request carries, on every server process at once."""
@@ -125,9 +148,14 @@ class AccountRoutes:
             errors["email"] = [TAKEN]
         refuse(errors)
 
-    def _signed_in(self, audience: str | None, account: Account) -> Response:
-        token = self._tokens.issue(account.id, audience, self._clock())
-        return json_response(201, account, {"authorization": f"Bearer {token}"})
+
+def _signed_in(user: User, token: str) -> Response:
+    return json_response(201, _account(user), {"authorization": f"Bearer {token}"})
+
+
+def _origin(request: Request) -> Origin:
+    agent = request.header(b"user-agent")
+    return Origin(request.client, agent[:LONGEST_USER_AGENT] if agent else None)
 
 
 def _audience(request: Request) -> str | None:

@@ -1,6 +1,6 @@
-"""Who may sign in, and which tokens no longer count."""
+"""Who may sign in, where they are signed in, and which tokens no longer count."""
 
-from sqlalchemy import Column, Table, Text
+from sqlalchemy import Column, ForeignKey, Table, Text
 
 from roadworthy.database import Identity, Instant, metadata
 
@@ -13,7 +13,21 @@ users = Table(
     Column("phone_number", Text),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("confirmed_at", Instant),  # that the address is theirs
+    Column("password_changed_at", Instant),  # since then only tokens with a session count
+    Column("closed_at", Instant),  # nobody signs in any more; `email` is a stand-in without an @
     sqlite_autoincrement=True,  # an id is never given twice
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("jti", Text, primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("address", Text),  # where the sign-in came from
+    Column("user_agent", Text),
 )
 
 revoked_tokens = Table(
@@ -21,4 +35,14 @@ revoked_tokens = Table(
     metadata,
     Column("jti", Text, primary_key=True),
     Column("expires_at", Instant, index=True),  # null: never; after it the row is not needed
+)
+
+mailed_links = Table(
+    "mailed_links",
+    metadata,
+    Column("digest", Text, primary_key=True),  # SHA-256 of what the link carries
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("purpose", Text, nullable=False),  # confirmation, reset
+    Column("email", Text, nullable=False),  # the address it was sent to
+    Column("expires_at", Instant, nullable=False, index=True),
 )

@@ -43,6 +43,15 @@ class Claims:
     expires_at: datetime | None
 
 
+@dataclass(frozen=True)
+class Issued:
+    """A token just made; it counts once its session is kept."""
+
+    token: str
+    jti: str
+    expires_at: datetime
+
+
 class Tokens:
     """Issues tokens with the first of `secrets` and verifies them with any."""
 
@@ -51,18 +60,21 @@ class Tokens:
         # A client sends one token for 30 days; its signature is checked once a while.
         self._verified = lru_cache(maxsize=8192)(self._verified_payload)
 
-    def issue(self, user_id: int, audience: str | None, now: datetime) -> str:
+    def issue(self, user_id: int, audience: str | None, now: datetime) -> Issued:
         """A token for 30 days from `now`; `audience` is the JWT-AUD header of the request."""
         issued = int(now.timestamp())
+        expires = issued + int(LIFETIME.total_seconds())
+        jti = str(uuid.uuid4())
         payload = {
             "sub": str(user_id),
             "scp": SCOPE,
             "aud": audience,
             "iat": issued,
-            "exp": issued + int(LIFETIME.total_seconds()),
-            "jti": str(uuid.uuid4()),
+            "exp": expires,
+            "jti": jti,
         }
-        return jws.sign(payload, self._secrets[0])
+        token = jws.sign(payload, self._secrets[0])
+        return Issued(token, jti, datetime.fromtimestamp(expires, UTC))
 
     def verify(self, token: str, now: datetime) -> Claims:
         """The claims of a token that we signed and that holds `now`. Raises `TokenRefused`."""

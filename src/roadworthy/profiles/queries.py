@@ -9,13 +9,12 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    exists,
     insert,
     select,
     update,
 )
 
-from roadworthy.accounts import revoked_tokens, users
+from roadworthy.accounts import token_is_revoked, users
 from roadworthy.database import Connection, Prepared, json_rows
 from roadworthy.documents import attached_files
 from roadworthy.profiles.profile import FIELDS
@@ -53,13 +52,10 @@ _DRIVER = Prepared(
         users.c.phone_number,
         profiles.c.id.label("profile_id"),
         profiles.c.version,
-        exists()
-        .where(revoked_tokens.c.jti == bindparam("jti"))
-        .select_from(revoked_tokens)
-        .label("revoked"),
+        token_is_revoked().label("revoked"),
     )
     .select_from(users.outerjoin(profiles))
-    .where(users.c.id == bindparam("user_id"))
+    .where(users.c.id == bindparam("user_id"), users.c.closed_at.is_(None))
 )
 
 _PROFILE = Prepared(

@@ -36,9 +36,9 @@ class Request:
 
     __slots__ = (
         "_body",
-        "_client",
         "_is_received",
         "_receive",
+        "client",
         "headers",
         "id",
         "method",
@@ -54,7 +54,7 @@ class Request:
         if len(self.headers) != len(scope["headers"]):
             self._join_lines(scope["headers"])
         self.id = request_id(self.headers.get(b"x-request-id"))
-        self._client: str = (scope.get("client") or ("",))[0]
+        self.client: str = (scope.get("client") or ("",))[0]
         self._receive = receive
         self._body: bytes | None = None
         self._is_received = scope["http_version"] in {"1.0", "1.1"} and not (
@@ -71,7 +71,7 @@ class Request:
         """Whether it was sent from this machine, to this machine, and shows no sign of a proxy."""
         host = self.headers.get(b"host", b"").decode("latin-1")
         return (
-            self._client in {"127.0.0.1", "::1"}
+            self.client in {"127.0.0.1", "::1"}
             and _LOCAL_HOST.fullmatch(host) is not None
             and not any(b"forwarded" in name or name in _OF_PROXIES for name in self.headers)
         )
