@@ -1,7 +1,10 @@
 """The embedded database's writer: one fails alone, and who waits is answered, come what may."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import fcntl
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -134,3 +137,77 @@ def test_serving_never_makes_a_database(tmp_path: Path) -> None:
         with pytest.raises(Unavailable, match="unable to open database file"):
             asyncio.run(run(numbers))
     assert not (tmp_path / "not there.db").exists()
+
+
+def test_who_waits_behind_a_lock_is_told_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one batch after the other, each after a wait of its own."""
+    monkeypatch.setattr(group_commit, "MOST_IN_A_COMMIT", 2)
+
+    async def work(database: Database) -> tuple[list[object], list[int]]:
+        with _locked(tmp_path):
+            refused = await asyncio.gather(
+                *(database.write(insert, n) for n in range(12)), return_exceptions=True
+            )
+        await database.write(insert, 99)
+        return list(refused), await database.read(numbers)
+
+    refused, kept = use(tmp_path, work)  # six batches, one after the other, take 30 seconds
+
+    assert [type(each) for each in refused] == [Unavailable] * 12
+    assert kept == [99]
+
+
+def test_a_process_that_keeps_the_turn_stops_nobody_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "TURN_SECONDS", 0.1)
+
+    async def work(database: Database) -> list[int]:
+        with _turn_kept(tmp_path):
+            for number in (1, 2):
+                with pytest.raises(Unavailable, match=r"keeps .*-turn to itself"):
+                    await database.write(insert, number)
+        monkeypatch.setattr(group_commit, "TURN_SECONDS", 10)
+        await database.write(insert, 3)
+        await asyncio.sleep(0.1)
+        with _turn_kept(tmp_path):  # it is free: what came too late was let go of again
+            return await database.read(numbers)
+
+    assert use(tmp_path, work) == [3]
+
+
+def test_a_read_that_meets_a_lock_hardly_waits(tmp_path: Path) -> None:
+    """The event loop waits with it, from the reader's first moment on."""
+
+    def wait(connection: Connection) -> int:
+        return int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one())
+
+    async def work(database: Database) -> tuple[int, list[int]]:
+        first = await database.read(wait)
+        await database.close()
+        other = sqlite3.connect(f"{tmp_path}/test.db", isolation_level=None)
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable):
+            await database.read(numbers)
+        other.close()
+        return first, await database.read(numbers)
+
+    assert use(tmp_path, work) == (250, [])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    other = sqlite3.connect(f"{folder}/test.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
+
+
+@contextmanager
+def _turn_kept(folder: Path) -> Iterator[None]:
+    with (folder / "test.db-turn").open("rb+") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

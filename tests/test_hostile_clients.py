@@ -1,6 +1,7 @@
 """Slow and hostile clients hold up nobody, and take no more memory than they are given."""
 
 import contextlib
+import errno
 import json
 import resource
 import socket
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from roadworthy.server import drop_unread
 from tests.conftest import Place, Running
 from tests.support.client import Client
 from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver, with_profile
@@ -170,6 +172,18 @@ def test_answers_nobody_reads_are_not_piled_up(
 
     assert greedy.send(connect(service.url), "GET").status == 200
     assert megabytes(service) - before < MOST_GROWTH
+
+
+def test_who_takes_no_answer_does_not_keep_the_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        drop_unread(0.5)
+        with socket.create_connection(listener.getsockname()):  # never reads
+            accepted, _ = listener.accept()
+            accepted.settimeout(30)
+            with pytest.raises(OSError, match="timed out") as ended:
+                accepted.sendall(b"x" * 64 * 1024 * 1024)
+            assert ended.value.errno == errno.ETIMEDOUT, "the kernel ended it, not our patience"
+            accepted.close()
 
 
 @pytest.mark.parametrize("size", [2, 100_000, 3_000_000])

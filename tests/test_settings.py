@@ -26,6 +26,9 @@ NOT_USABLE = [
     ("ROADWORTHY_DATABASE_URL", "mysql://root@localhost/roadworthy"),
     ("ROADWORTHY_DATABASE_URL", "roadworthy.db"),
     ("ROADWORTHY_DATABASE_URL", "sqlite://roadworthy.db"),
+    ("ROADWORTHY_DATABASE_URL", "sqlite:///"),
+    ("ROADWORTHY_DATABASE_URL", "sqlite:///:memory:"),
+    ("ROADWORTHY_DATABASE_URL", "sqlite:////data/roadworthy.db?mode=ro"),
     ("ROADWORTHY_MIGRATION_DATABASE_URL", "oracle://x"),
     ("ROADWORTHY_CORS_ORIGINS", "app.example.com"),
     ("ROADWORTHY_CORS_ORIGINS", "https://app.example.com/"),
@@ -135,6 +138,13 @@ def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("\n")
 
     with pytest.raises(SettingsError, match="secret is empty"):
+        signing_secrets(load_settings({"ROADWORTHY_DATA_DIR": str(tmp_path)}))
+
+
+def test_a_damaged_secret_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(SettingsError, match="secret is damaged"):
         signing_secrets(load_settings({"ROADWORTHY_DATA_DIR": str(tmp_path)}))
 
 

@@ -5,6 +5,7 @@ What happens to PostgreSQL stands in `test_durability.py`, what cannot be served
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -112,6 +113,40 @@ def test_a_database_that_another_tool_has_locked(
     assert driver.send(client, "POST", FIELDS).status == 200
 
 
+@pytest.mark.parametrize("takes", ["away", "it and puts a copy there"])
+def test_a_database_that_somebody_takes(
+    takes: str,
+    data: Path,
+    settings: dict[str, str],
+    start: Start,
+    connect: Connect,
+    tmp_path: Path,
+) -> None:
+    """SQLite would go on writing to the file that is no longer there."""
+    _, (driver, other) = drivers_of(data, 0, 2)
+    service = start(tmp_path, settings)
+    client = connect(service.url)
+    assert driver.send(client, "POST", FIELDS).status == 200
+    files = [file for file in data.iterdir() if file.name.startswith("roadworthy.db")]
+    (tmp_path / "taken").mkdir()
+    for file in files:
+        file.rename(tmp_path / "taken" / file.name)
+    if takes != "away":
+        for file in files:
+            shutil.copy(tmp_path / "taken" / file.name, file)
+
+    hold_unavailable(other.send(client, "POST", FIELDS))
+    if takes == "away":
+        hold_unavailable(client.send("GET", "/up"))
+        wait_for_log(service, "unable to open database file")
+        for file in files:
+            (tmp_path / "taken" / file.name).rename(file)
+
+    assert other.send(client, "POST", FIELDS).status == 200
+    assert client.send("GET", "/up").status == 200
+    assert driver.send(client, "GET").status == 200
+
+
 def test_a_database_whose_pages_are_overwritten(
     data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
 ) -> None:
@@ -156,6 +191,51 @@ def test_a_folder_that_may_only_be_read(data: Path, settings: dict[str, str]) ->
     )
 
 
+def test_a_folder_that_may_only_be_read_when_the_service_was_killed(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """What it left beside the database is there, so that reading works; then rights come back."""
+    _, (driver,) = drivers_of(data, 0, 1)
+    service = start(tmp_path, settings)
+    client = connect(service.url)
+    assert driver.send(client, "GET").status == 404
+    service.kill()
+    data.chmod(0o555)
+    for file in data.iterdir():
+        file.chmod(0o444)
+    failed = _serve_without_override(settings)
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "let this user write to the file and its folder" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+def test_a_killed_server_leaves_no_process_that_serves(
+    settings: dict[str, str], start: Start, tmp_path: Path
+) -> None:
+    """The port is free for who is started in its place."""
+    service = start(tmp_path, settings, "--workers", "2")
+    os.kill(service.process.pid, signal.SIGKILL)
+    service.process.wait()
+
+    until = time.monotonic() + 30
+    while _is_served(service.url):
+        assert time.monotonic() < until, "its server processes live on"
+        time.sleep(0.1)
+    port = service.url.rpartition(":")[2]
+    assert start(tmp_path, settings, "--port", port).url == service.url
+
+
+def _is_served(url: str) -> bool:
+    client = Client(url)
+    try:
+        return client.send("GET", "/up").status == 200
+    except OSError:
+        return False
+    finally:
+        client.close()
+
+
 def test_a_folder_that_may_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o555)
     failed = _serve_without_override({"ROADWORTHY_DATA_DIR": str(tmp_path / "locked" / "data")})
@@ -163,7 +243,7 @@ def test_a_folder_that_may_not_be_made(tmp_path: Path) -> None:
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == (
         f"roadworthy: cannot use {tmp_path}/locked/data: Permission denied: "
-        "set ROADWORTHY_DATA_DIR to a folder that this user may write to\n"
+        "set ROADWORTHY_DATA_DIR to a folder that this user may write to, and that has room\n"
     )
 
 

@@ -90,6 +90,7 @@ _WATCHERS: list[tuple[str, dict[str, str | bytes], int, int]] = [
         404,
         200,
     ),
+    ("the holder of the token, otherwise", {"Authorization": f"bearer  {TOKEN}"}, 200, 200),
     ("the holder of half a token", {"Authorization": f"Bearer {TOKEN[:-1]}"}, 200, 401),
     ("the holder of no bearer", {"Authorization": TOKEN}, 200, 401),
     ("the holder of something else", {"Authorization": b"Bearer \xff"}, 200, 401),

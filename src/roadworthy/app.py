@@ -1,6 +1,6 @@
 """Puts the service together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from roadworthy.web import WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, Application, Route, purge_answers
 
 
-def create_app(settings: Settings) -> Application:
+def create_app(settings: Settings, before_start: Callable[[], None] = lambda: None) -> Application:
     """The ASGI application that `settings` ask for; its database is already migrated."""
     database = open_database(settings.database_url)
     passwords = Passwords()
@@ -28,6 +28,7 @@ def create_app(settings: Settings) -> Application:
     worker = create_worker(database)
 
     async def start() -> None:
+        before_start()
         await database.open()
         worker.start()
 
@@ -44,10 +45,10 @@ def create_app(settings: Settings) -> Application:
     )
 
 
-def from_environment() -> Application:
+def from_environment(before_start: Callable[[], None]) -> Application:
     """The application as the environment asks for it; what a server process loads."""
     configure_logs()
-    return create_app(load_settings())
+    return create_app(load_settings(), before_start)
 
 
 def create_worker(database: Database) -> Worker:

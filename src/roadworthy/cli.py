@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -101,7 +102,7 @@ def list_jobs() -> None:
     for job in dead:
         table.add_row(
             str(job.id),
-            job.kind,
+            escape(job.kind),
             str(job.attempts),
             f"{job.died_at:%Y-%m-%d %H:%M:%S}Z",
             escape(job.last_error or ""),
@@ -153,11 +154,17 @@ def demo(host: str, port: int) -> None:
 
 @contextmanager
 def _shared_metrics(workers: int) -> Iterator[None]:
-    """Several server processes add up their metrics in a folder, named before they are loaded."""
+    """Several server processes add up their metrics in a folder, named before they are loaded.
+
+    It is in memory where there is such a folder: on a disk that is full they would be killed, as
+    the files are mapped.
+    """
     if workers == 1:
         yield
         return
-    with TemporaryDirectory(prefix="roadworthy-metrics-") as folder:
+    memory = Path("/dev/shm")  # noqa: S108 -- the folder in it is ours alone
+    place = memory if os.access(memory, os.W_OK) else None
+    with TemporaryDirectory(prefix="roadworthy-metrics-", dir=place) as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
 

@@ -1,27 +1,45 @@
 """Serving: prepare the data folder and database, run server processes until told to stop."""
 
+import contextlib
+import ctypes
 import errno
 import http.client
+import os
 import resource
+import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 
-import roadworthy.app  # noqa: F401 -- server processes are forked with it loaded
-from roadworthy.migrations import HEAD, MigrationError, current_version, migrate, require_head
+from roadworthy.app import from_environment
+from roadworthy.migrations import (
+    HEAD,
+    MigrationError,
+    current_version,
+    migrate,
+    require_head,
+    require_writable,
+)
 from roadworthy.settings import Settings, SettingsError, signing_secrets
+from roadworthy.wire import Application
 
 HEADER_SECONDS = 15
-MOST_HEADER_BYTES = 32 * 1024
-MOST_CONNECTIONS = 16_384
+MOST_HEADER_BYTES = 16 * 1024
+UNREAD_SECONDS = 30
+"""How long a client may take no byte of its answer before the connection is dropped."""
+MOST_CONNECTIONS = 12_288
+"""Each may take some 45 KB (measured: with as much of a request as we take, sent byte by byte)."""
 FILES_BESIDE_CONNECTIONS = 256
 STOP_SECONDS = 30
+
+_ON_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
 class CannotServe(Exception):
@@ -35,7 +53,7 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
     """
     address, port = _free_address(host, port)
     server = Granian(
-        "roadworthy.app:from_environment",
+        "roadworthy.server:application",
         factory=True,
         address=address,
         port=port,
@@ -64,6 +82,15 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
             ) from None
 
 
+def application() -> Application:
+    """What each server process serves. The process ends with the one that started it."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_ON_PARENTS_DEATH, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before that
+        raise SystemExit(1)
+    return from_environment(lambda: drop_unread(UNREAD_SECONDS))
+
+
 def prepare(settings: Settings) -> None:
     """Make the data folder, its secret and, when it is embedded, the database ready.
 
@@ -77,8 +104,8 @@ def prepare(settings: Settings) -> None:
         raise CannotServe(str(error)) from None
     except OSError as error:
         raise CannotServe(
-            f"cannot use {error.filename}: {error.strerror}: set ROADWORTHY_DATA_DIR to a folder "
-            "that this user may write to"
+            f"cannot use {error.filename or settings.data_dir}: {error.strerror}: set "
+            "ROADWORTHY_DATA_DIR to a folder that this user may write to, and that has room"
         ) from None
 
 
@@ -87,6 +114,8 @@ def _prepare_database(settings: Settings) -> None:
         require_head(settings.database_url)
     elif current_version(settings.database_url) != HEAD:
         migrate(settings.database_url)
+    else:
+        require_writable(settings.database_url)
 
 
 def _most_connections() -> int:
@@ -119,6 +148,26 @@ def _free_address(host: str, port: int) -> tuple[str, int]:
         ) from None
 
 
+def drop_unread(seconds: float) -> None:
+    """Have the kernel end each connection made from now on whose peer takes nothing for so long.
+
+    It counts a receive window that stays shut as well (RFC 5482; tcp(7), TCP_USER_TIMEOUT).
+    Connections have it from the socket that this process listens on, or is about to.
+    """
+    for each in _open_sockets():
+        if each.family in {socket.AF_INET, socket.AF_INET6}:
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+        each.close()
+
+
+def _open_sockets() -> Iterator[socket.socket]:
+    """Duplicates of all of this process."""
+    for descriptor in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            if str(descriptor.readlink()).startswith("socket:"):
+                yield socket.socket(fileno=os.dup(int(descriptor.name)))
+
+
 def _announce_when_ready(host: str, port: int, announce: Callable[[str], None]) -> None:
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -139,7 +188,7 @@ def _answers(url: str) -> bool:
     connection = http.client.HTTPConnection(wildcards.get(host, host), address.port, timeout=5)
     try:
         connection.request("HEAD", "/up")
-        return connection.getresponse().status > 0
+        return connection.getresponse().status in {200, 503}
     except OSError:
         return False
     finally:

@@ -113,7 +113,10 @@ def signing_secrets(settings: Settings) -> tuple[str, ...]:
 def _kept_secret(path: Path) -> str:
     if not path.exists():
         _make_secret(path)
-    kept = path.read_text("ascii").strip()
+    try:
+        kept = path.read_text("ascii").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is damaged: put the secret back, or delete the file") from None
     if not kept:
         raise SettingsError(f"{path} is empty: put the secret back, or delete the file")
     return kept
@@ -160,7 +163,8 @@ def _database_url(text: str) -> str:
     if scheme in {"postgresql", "postgres"}:
         _require_readable(text)
         return "postgresql" + text[len(scheme) :]
-    if scheme == "sqlite" and text.startswith("sqlite:///"):
+    path = text.removeprefix("sqlite:///")
+    if path != text and path and not path.startswith((":", "file:")) and "?" not in path:
         return text
     raise ValueError("must be postgresql://user:password@host/name or sqlite:///path/to/file.db")
 

@@ -30,7 +30,6 @@ from roadworthy.accounts.tokens import (
     NOT_SIGNED_IN,
     TokenExpired,
     Tokens,
-    bearer_token,
 )
 from roadworthy.database import Connection, Database, IntegrityError
 from roadworthy.wire import (
@@ -131,7 +130,7 @@ class AccountRoutes:
 
     async def sign_out(self, request: Request) -> Response:
         """Revoke the token that the request carries, on every server process at once."""
-        token = bearer_token(request)
+        token = request.bearer
         if token is not None:
             try:
                 claims = self._tokens.verify(token, self._clock())

@@ -129,18 +129,10 @@ def bearer(request: Request, tokens: Tokens, now: datetime) -> Bearer:
 
 def required_token(request: Request) -> str:
     """The request's bearer token. Raises `TokenRefused`."""
-    token = bearer_token(request)
+    token = request.bearer
     if token is None:
         raise TokenRefused(NOT_SIGNED_IN)
     return token
-
-
-def bearer_token(request: Request) -> str | None:
-    """What stands behind `Bearer`, in any case, if anything does."""
-    words = (request.header(b"authorization") or "").split()
-    if len(words) > 1 and words[0].lower() == "bearer":
-        return words[1]
-    return None
 
 
 def _can_be_revoked(jti: object) -> TypeGuard[str]:

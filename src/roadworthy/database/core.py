@@ -1,5 +1,6 @@
 """The interface that both databases meet."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
@@ -23,8 +24,16 @@ class Busy(Exception):
     """More waits than the database can take; try again in a second."""
 
 
+SAMPLE_SECONDS = 1
+
+
 class Database(ABC):
-    """Runs query functions. Raises `Unavailable`, `Busy` and what the function raises."""
+    """Runs query functions. Raises `Unavailable`, `Busy` and what the function raises.
+
+    A write should be short: on SQLite its statements run on the event loop, and all writers wait.
+    """
+
+    _sampling: asyncio.Task[None] | None = None
 
     @abstractmethod
     async def open(self) -> None:
@@ -46,6 +55,28 @@ class Database(ABC):
     async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for a query of one statement, which needs no transaction around it."""
 
+    @property
+    @abstractmethod
+    def is_in_trouble(self) -> bool:
+        """Whether the last write met a database in a bad condition."""
+
     @abstractmethod
     async def close(self) -> None:
         """Finish the writes that wait, then let go of every connection."""
+
+    @abstractmethod
+    def sample(self) -> None:
+        """Set the gauges that say what is at work and what waits."""
+
+    def _start_sampling(self) -> None:
+        self._sampling = asyncio.get_running_loop().create_task(self._sample())
+
+    def _stop_sampling(self) -> None:
+        if self._sampling is not None:
+            self._sampling.cancel()
+
+    async def _sample(self) -> None:
+        """Once in a while is enough for a gauge, and costs no request anything."""
+        while True:
+            self.sample()
+            await asyncio.sleep(SAMPLE_SECONDS)

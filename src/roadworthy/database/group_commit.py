@@ -6,9 +6,11 @@ runs in a thread.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +30,7 @@ T = TypeVar("T")
 
 MOST_IN_A_COMMIT = 128
 MOST_WAITING = 2048
+TURN_SECONDS = 5
 
 _DO_NOT_WAIT = "PRAGMA busy_timeout = 0"
 _WAIT = "PRAGMA busy_timeout = 5000"
@@ -44,16 +47,26 @@ class _Write:
 class GroupCommit:
     """Runs each write in a savepoint of one transaction; one that fails is undone alone.
 
-    `turn_path` is a file on which the writers of all processes queue.
+    `path` is the database's file; writers of all processes queue on another one beside it.
+    `on_outage` is called with what ails the database when that is found out.
     """
 
-    def __init__(self, engine: Engine, turn_path: str):
+    def __init__(self, engine: Engine, path: str, on_outage: Callable[[str], None]):
         self._engine = engine
-        self._turn = _Turn(turn_path)
+        self._path = path
+        self._on_outage = on_outage
+        self._turn = _Turn(f"{path}-turn")
+        self._file: tuple[int, int] | None = None
+        self.is_in_trouble = False
         self._waiting: deque[_Write] = deque()
         self._at_work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
         self._connection: Connection | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for a commit."""
+        return len(self._waiting)
 
     async def run(self, write: Callable[[Connection], T]) -> T:
         """What `write` returns, once it is durable. Raises `Busy` and `Unavailable`."""
@@ -82,7 +95,6 @@ class GroupCommit:
                 await self._commit(batch)
                 _answer(batch)
                 metrics.writer_batch.observe(count)
-                metrics.writer_queue.set(len(self._waiting))
         finally:
             self._at_work = None
 
@@ -92,20 +104,27 @@ class GroupCommit:
             for write in batch:
                 _run(write, connection, driver)
             await self._off_loop(lambda: driver.execute("COMMIT"))
+            self.is_in_trouble = False
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait are answered
             reason = outage_reason(error) or type(error).__name__
+            batch += self._waiting  # they would only find out one batch after the other
+            self._waiting.clear()
             for write in batch:
                 write.error = Unavailable(reason)
+            self.is_in_trouble = True
             self._disconnect()
+            self._on_outage(reason)
             log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
         finally:
             self._turn.end()
 
     async def _begin(self) -> tuple[Connection, sqlite3.Connection]:
-        if not self._turn.take_at_once():
-            await self._off_loop(self._turn.take)
+        await self._turn.take(TURN_SECONDS)
         if self._connection is None:
+            self._file = file_identity(self._path)
             self._connection = await self._off_loop(self._engine.connect)
+        elif self._file != file_identity(self._path):
+            raise FileNotFoundError(f"{self._path} was put away or replaced")
         driver: Any = self._connection.connection.driver_connection
         # Nobody of ours holds the lock now; somebody else's tool may, for five seconds.
         await self._begin_immediate(driver)
@@ -127,6 +146,18 @@ class GroupCommit:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def file_identity(path: str) -> tuple[int, int] | None:
+    """What tells the file at `path` from another one put in its place; `None` when none is there.
+
+    SQLite goes on writing to a file that was taken away, and what is answered then is lost.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 -- on every commit, so without the object
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _run(write: _Write, connection: Connection, driver: sqlite3.Connection) -> None:
@@ -161,29 +192,60 @@ class _Turn:
     def __init__(self, path: str):
         self._path = path
         self._descriptor: int | None = None
+        self._coming: asyncio.Future[None] | None = None
+        self._is_wanted = False
 
-    def take_at_once(self) -> bool:
-        """Whether it was free. Raises `OSError`."""
+    async def take(self, seconds: float) -> None:
+        """Wait for it, so long at most. Raises `TimeoutError` and `OSError`."""
+        if self._coming is None:
+            if self._take_at_once():
+                return
+            self._coming = self._take_in_line()
+        self._is_wanted = True
+        try:
+            await asyncio.wait_for(asyncio.shield(self._coming), seconds)
+        except TimeoutError:
+            raise TimeoutError(f"another process keeps {self._path} to itself") from None
+        finally:
+            self._is_wanted = False
+
+    def end(self) -> None:
+        """Let the next one go."""
+        if self._descriptor is not None and self._coming is None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor is not None and self._coming is None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _take_at_once(self) -> bool:
         try:
             fcntl.flock(self._file(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    def take(self) -> None:
-        """Wait for it. Raises `OSError`."""
-        fcntl.flock(self._file(), fcntl.LOCK_EX)
+    def _take_in_line(self) -> asyncio.Future[None]:
+        """In a thread that keeps no process from ending: nothing takes a place in line back."""
+        loop = asyncio.get_running_loop()
+        coming: asyncio.Future[None] = loop.create_future()
+        descriptor = self._file()
 
-    def end(self) -> None:
-        """Let the next one go."""
-        if self._descriptor is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        def wait() -> None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and so is who waited
+                loop.call_soon_threadsafe(self._came, coming)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        threading.Thread(target=wait, name="turn", daemon=True).start()
+        return coming
+
+    def _came(self, coming: asyncio.Future[None]) -> None:
+        self._coming = None
+        coming.set_result(None)
+        if not self._is_wanted:
+            self.end()
 
     def _file(self) -> int:
         if self._descriptor is None:

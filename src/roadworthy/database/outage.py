@@ -30,6 +30,8 @@ _POSTGRESQL_CONDITIONS = (
     "28",  # who we are is not accepted
     "3D",  # there is no such database
     "40",  # a deadlock, or another serialisation failure
+    "42501",  # a right we need was taken away
+    "42P01",  # a table we need was taken away
     "53",  # out of disk, memory or connections
     "57",  # shutting down, starting up, or cancelled by its operator
     "58",  # its files or its system

@@ -35,10 +35,13 @@ class PostgreSQL(Database):
         self._engine = postgresql_engine(url).execution_options(isolation_level="AUTOCOMMIT")
         self._readers = _Connections(self._engine, "read")
         self._writers = _Connections(self._engine, "write")
-        self._sampling: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        self._sampling = asyncio.get_running_loop().create_task(self._sample())
+        self._start_sampling()
+
+    def sample(self) -> None:
+        self._readers.sample()
+        self._writers.sample()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._readers.run(query, *args, **kwargs)
@@ -52,19 +55,15 @@ class PostgreSQL(Database):
     async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._writers.run(query, *args, **kwargs)
 
+    @property
+    def is_in_trouble(self) -> bool:
+        return self._writers.is_in_trouble
+
     async def close(self) -> None:
-        if self._sampling is not None:
-            self._sampling.cancel()
+        self._stop_sampling()
         await self._writers.close()
         await self._readers.close()
         await self._engine.dispose()
-
-    async def _sample(self) -> None:
-        """Once a second is enough for a gauge, and costs no request anything."""
-        while True:
-            self._readers.sample()
-            self._writers.sample()
-            await asyncio.sleep(1)
 
 
 def postgresql_engine(
@@ -121,6 +120,7 @@ class _Connections:
         self._idle: list[_Kept] = []
         self._in_use = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self.is_in_trouble = False
 
     async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._take_place()
@@ -133,12 +133,18 @@ class _Connections:
         except BaseException as error:
             reason = outage_reason(error)
             if kept is not None:
-                await self._put_back(kept, broken=reason is not None)
+                # Who was cancelled leaves a connection whose state nobody knows.
+                cancelled = not isinstance(error, Exception)
+                await self._put_back(kept, broken=reason is not None or cancelled)
             if reason is None:
                 raise
+            self.is_in_trouble = True
+            if kept is None:
+                self._disappoint(reason)
             log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
             raise Unavailable(reason) from error
         else:
+            self.is_in_trouble = False
             self._idle.append(kept)
             return result
         finally:
@@ -167,7 +173,7 @@ class _Connections:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and not turn.exception():
                 self._leave_place()
             raise
 
@@ -179,6 +185,13 @@ class _Connections:
                 turn.set_result(None)
                 return
         self._in_use -= 1
+
+    def _disappoint(self, reason: str) -> None:
+        """There is no connecting: who waits would only find that out one after the other."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(Unavailable(reason))
 
     async def _connection(self) -> _Kept:
         while self._idle:

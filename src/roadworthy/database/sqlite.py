@@ -10,35 +10,43 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from roadworthy.database.core import Database, P, Query, T, Unavailable
-from roadworthy.database.group_commit import GroupCommit
+from roadworthy.database.group_commit import GroupCommit, file_identity
 from roadworthy.database.outage import outage_reason
+from roadworthy.telemetry import metrics
 
 log = structlog.get_logger()
 
-READER_PRAGMAS = (
-    "PRAGMA busy_timeout = 250",  # only at recovery does it ever wait, and the event loop with it
-    "PRAGMA cache_size = -20000",  # it reads all over the file; writes add to its ends
-)
+READER_WAIT_SECONDS = 0.25
+"""Only at recovery, or for who locks the file for themselves, does it wait: the event loop too."""
+READER_CACHE = "PRAGMA cache_size = -20000"  # it reads all over the file; writes add to its ends
 
 
 class SQLite(Database):
     """One file. Every process has a reader on its event loop and one writer."""
 
     def __init__(self, path: str):
+        self._path = path
         self._engine = sqlite_engine(path)
-        self._writer = GroupCommit(self._engine, f"{path}-turn")
+        self._reading = sqlite_engine(path, wait_seconds=READER_WAIT_SECONDS)
+        self._writer = GroupCommit(self._engine, path, self._after_outage)
         self._reader: Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._reporters = ThreadPoolExecutor(2, thread_name_prefix="report")
 
     async def open(self) -> None:
-        """Nothing to do: connections are made when they are needed."""
+        self._start_sampling()
+
+    def sample(self) -> None:
+        metrics.writer_queue.set(self._writer.waiting)
+        if self._reader is not None and self._file != file_identity(self._path):
+            self._forget_reader()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             if self._reader is None:
-                self._reader = self._engine.connect()
-                for pragma in READER_PRAGMAS:
-                    self._reader.exec_driver_sql(pragma)
+                self._file = file_identity(self._path)
+                self._reader = self._reading.connect()
+                self._reader.exec_driver_sql(READER_CACHE)
             return query(self._reader, *args, **kwargs)
         except (DBAPIError, sqlite3.Error) as error:
             self._forget_reader()
@@ -62,11 +70,22 @@ class SQLite(Database):
     async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.write(query, *args, **kwargs)
 
+    @property
+    def is_in_trouble(self) -> bool:
+        return self._writer.is_in_trouble
+
     async def close(self) -> None:
+        self._stop_sampling()
         await self._writer.close()
         self._reporters.shutdown()
         self._forget_reader()
+        self._reading.dispose()
         self._engine.dispose()
+
+    def _after_outage(self, reason: str) -> None:
+        """Connections of a process share a file found read-only, until all of them let it go."""
+        if "readonly" in reason or "put away" in reason:
+            self._forget_reader()
 
     def _forget_reader(self) -> None:
         if self._reader is not None:
@@ -74,14 +93,17 @@ class SQLite(Database):
             self._reader = None
 
 
-def sqlite_engine(path: str, *, create: bool = False) -> Engine:
-    """An engine for the file at `path`, made with `create`; transactions are begun by hand."""
+def sqlite_engine(path: str, *, create: bool = False, wait_seconds: float = 10) -> Engine:
+    """An engine for the file at `path`, made with `create`; transactions are begun by hand.
+
+    Who locks it is waited for `wait_seconds` at most.
+    """
     engine = create_engine(
         f"sqlite:///file:{quote(path)}?mode={'rwc' if create else 'rw'}&uri=true",
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": 10},
+        connect_args={"check_same_thread": False, "timeout": wait_seconds},
     )
 
     @event.listens_for(engine, "connect")

@@ -1,6 +1,7 @@
 """The database's schema, step by step. Works on both databases; all steps are one transaction."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,19 @@ def current_version(url: str) -> str | None:
     """
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
         return None
-    return _run(url, _version)
+    return _run(url, _version, writes=False)
+
+
+def require_writable(url: str) -> None:
+    """Raise `MigrationError` when nothing can be written to the embedded database at `url`."""
+    file = Path(url.removeprefix(SQLITE))
+    for path in (file, file.parent):
+        if not os.access(path, os.W_OK):
+            raise MigrationError(
+                f"cannot use the database: {path} may only be read: let this user write to the "
+                "file and its folder"
+            )
+    _run(url, lambda _: None)
 
 
 def require_known(version: str | None) -> None:
@@ -82,11 +95,11 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _run(url: str, work: Callable[[Connection], T]) -> T:
-    """`work` in one transaction, all or nothing."""
+def _run(url: str, work: Callable[[Connection], T], *, writes: bool = True) -> T:
+    """`work` in one transaction, all or nothing; without `writes` no writer is waited for."""
     try:
         if url.startswith(SQLITE):
-            return _run_on_sqlite(url.removeprefix(SQLITE), work)
+            return _run_on_sqlite(url.removeprefix(SQLITE), work, writes=writes)
         return asyncio.run(_run_on_postgresql(url, work))
     except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, *AWAY) as error:
         reason = driver_words(error)
@@ -97,19 +110,24 @@ def _advice(reason: str) -> str:
     """What to do about it."""
     known = {
         "readonly": "let this user write to the file and its folder",
-        "full": "make room on its disk",
+        "disk is full": "make room on its disk",
+        "disk I/O error": "make room on its disk, or see what ails it",
         "malformed": "put a backup in its place",
         "not a database": "put a backup in its place",
         "locked": "end the program that holds it",
         "unable to open": "let this user write to the file and its folder",
+        "permission denied": "set ROADWORTHY_MIGRATION_DATABASE_URL to the owner of the tables, "
+        "and run `roadworthy migrate`",
+        "already exists": "it is another program's: give this one a database of its own",
+        "parameter must be": "mend ROADWORTHY_DATABASE_URL",
     }
     fitting = [advice for sign, advice in known.items() if sign in reason]
     return fitting[0] if fitting else "is it running, and is ROADWORTHY_DATABASE_URL right?"
 
 
-def _run_on_sqlite(path: str, work: Callable[[Connection], T]) -> T:
+def _run_on_sqlite(path: str, work: Callable[[Connection], T], *, writes: bool) -> T:
     with sqlite_engine(path, create=True).connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
         try:
             result = work(connection)
         except BaseException:

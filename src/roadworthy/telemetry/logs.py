@@ -5,6 +5,7 @@ certificate number, file content, nor the words of an exception, which may quote
 """
 
 import atexit
+import re
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ from structlog.typing import EventDict
 FLUSH_SECONDS = 0.25
 LAST_SECONDS = 2
 MOST_LINES = 20_000
+
+_LOOKS_LIKE_AN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Lines:
@@ -91,7 +94,7 @@ def log_request(request_id: str, method: str, route: str, status: int, seconds: 
         _line(
             {
                 "event": "request",
-                "request_id": request_id,
+                "request_id": _loggable(request_id),
                 "method": method,
                 "route": route,
                 "status": status,
@@ -100,6 +103,11 @@ def log_request(request_id: str, method: str, route: str, status: int, seconds: 
             }
         )
     )
+
+
+def _loggable(request_id: str) -> str | None:
+    """An id that a client made up, where it looks like one: not an address, not a token."""
+    return request_id if _LOOKS_LIKE_AN_ID.fullmatch(request_id) else None
 
 
 def configure_logs() -> None:
@@ -134,6 +142,8 @@ def _line(event: EventDict) -> bytes:
 
 def _without_words(_: Any, __: str, event: EventDict) -> EventDict:
     """An exception as its type and where it was raised, without its message."""
+    if "request_id" in event:
+        event["request_id"] = _loggable(event["request_id"])
     if event.pop("exc_info", None):
         kind, _error, trace = sys.exc_info()
         event["error"] = kind.__name__ if kind else None

@@ -64,7 +64,9 @@ class WebRoutes:
         return msgspec.json.encode(api_document(self._described, self._public_url))
 
     async def up(self, _: Request) -> Response:
-        """200 only when the database answers."""
+        """200 only when the database answers, and takes writes if the last one met trouble."""
+        if self._database.is_in_trouble:
+            await self._database.write(_ask)
         await self._database.read(_ask)
         return json_response(200, Up("up"))
 
@@ -103,9 +105,9 @@ class WebRoutes:
 
     def _require_watcher(self, request: Request) -> None:
         if self._metrics_token:
-            sent = request.headers.get(b"authorization", b"")
-            expected = f"Bearer {self._metrics_token}".encode()
-            if not hmac.compare_digest(sent, expected):
+            scheme, _, sent = request.headers.get(b"authorization", b"").partition(b" ")
+            is_theirs = hmac.compare_digest(sent.strip(), self._metrics_token.encode())
+            if scheme.lower() != b"bearer" or not is_theirs:
                 raise Unauthorized("You need the metrics token.")
         elif not request.is_local:
             raise NotFound

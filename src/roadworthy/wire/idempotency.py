@@ -1,6 +1,8 @@
 """A retry with the same `Idempotency-Key` gets the first answer again."""
 
+import contextlib
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -12,6 +14,8 @@ from roadworthy.wire.queries import Answer, Key, find_answer, keep_answer
 from roadworthy.wire.values import Refused, text_value
 
 LIFETIME = timedelta(hours=24)
+
+_BOUNDARY = re.compile(rb"""boundary="?([^";]+)""", re.IGNORECASE)
 
 _OTHER_REQUEST = "has already been used for another request"
 
@@ -82,6 +86,8 @@ def _key(request: Request, user_id: int) -> Key | None:
     sent = request.header(b"idempotency-key")
     if not sent:
         return None
+    with contextlib.suppress(UnicodeError):
+        sent = sent.encode("latin-1").decode("utf-8")
     try:
         text_value(sent)
     except Refused as refused:
@@ -90,9 +96,17 @@ def _key(request: Request, user_id: int) -> Key | None:
 
 
 async def _digest(request: Request) -> str:
-    content_type = request.headers.get(b"content-type", b"")
-    parts = (content_type, request.query, await request.body())
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    """Tells another request from the same one, sent again by a client that begins anew.
+
+    Such a one makes up another boundary, and may ask for the format otherwise.
+    """
+    declared, body = request.headers.get(b"content-type", b""), await request.body()
+    boundary = _BOUNDARY.search(declared)
+    if boundary:
+        body = body.replace(b"--" + boundary[1], b"--")
+        declared = declared.replace(boundary[1], b"")
+    query = b"&".join(pair for pair in request.query.split(b"&") if pair != b"format=json")
+    return hashlib.sha256(b"\0".join((declared, query, body))).hexdigest()
 
 
 def _again(kept: Answer, digest: str) -> Response:

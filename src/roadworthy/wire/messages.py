@@ -38,6 +38,7 @@ class Request:
         "_body",
         "_is_received",
         "_receive",
+        "_scope",
         "client",
         "headers",
         "id",
@@ -55,6 +56,7 @@ class Request:
             self._join_lines(scope["headers"])
         self.id = request_id(self.headers.get(b"x-request-id"))
         self.client: str = (scope.get("client") or ("",))[0]
+        self._scope = scope
         self._receive = receive
         self._body: bytes | None = None
         self._is_received = scope["http_version"] in {"1.0", "1.1"} and not (
@@ -67,11 +69,22 @@ class Request:
         return None if value is None else value.decode("latin-1")
 
     @property
+    def bearer(self) -> str | None:
+        """What stands behind `Bearer`, in any case, in the `Authorization` header."""
+        words = (self.header(b"authorization") or "").split()
+        if len(words) > 1 and words[0].lower() == "bearer":
+            return words[1]
+        return None
+
+    @property
     def is_local(self) -> bool:
         """Whether it was sent from this machine, to this machine, and shows no sign of a proxy."""
         host = self.headers.get(b"host", b"").decode("latin-1")
+        hosts = sum(name == b"host" for name, _ in self._scope["headers"])
         return (
-            self.client in {"127.0.0.1", "::1"}
+            hosts == 1
+            and self._scope["http_version"] != "1.0"  # so speak proxies that say nothing else
+            and self.client in {"127.0.0.1", "::1"}
             and _LOCAL_HOST.fullmatch(host) is not None
             and not any(b"forwarded" in name or name in _OF_PROXIES for name in self.headers)
         )

@@ -1,0 +1,99 @@
+"""PostgreSQL's connections: who waits is answered, and what was answered is kept."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import Connection, text
+
+from roadworthy.database import Busy, Database, Unavailable, open_database, postgresql
+from tests.conftest import Place
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def url(new_database: Callable[[str], Place]) -> str:
+    return new_database("postgresql").url
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that accepts connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"postgresql://roadworthy@127.0.0.1:{listener.getsockname()[1]}/roadworthy"
+
+
+def execute(connection: Connection, statement: str) -> None:
+    connection.execute(text(statement))
+
+
+def count(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT count(*) FROM numbers")).scalar_one())
+
+
+def test_who_waits_for_a_server_that_is_silent_is_told_with_the_first(
+    silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not eight at a time, each after a wait of their own."""
+    monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 1)
+
+    async def ask() -> list[object]:
+        database = open_database(silent)
+        reads = (database.read(count) for _ in range(200))
+        answers = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), 10)
+        await database.close()
+        return list(answers)
+
+    assert [type(each) for each in asyncio.run(ask())] == [Unavailable] * 200
+
+
+def test_more_than_can_wait_are_told_to_come_back(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "MOST_WAITING", 4)
+
+    async def work(database: Database) -> list[object]:
+        reads = (database.read(execute, "SELECT 1") for _ in range(20))
+        return list(await asyncio.gather(*reads, return_exceptions=True))
+
+    answers = use(url, work)
+
+    assert answers[:12] == [None] * 12
+    assert [type(each) for each in answers[12:]] == [Busy] * 8
+
+
+def test_after_a_write_that_was_cancelled_others_are_kept(url: str) -> None:
+    """Wherever it was: at BEGIN, at the statement, at COMMIT."""
+
+    async def work(database: Database) -> int:
+        for step in range(120):
+            cancelled = asyncio.create_task(database.write(execute, "SELECT pg_sleep(0.002)"))
+            for _ in range(step % 12):
+                await asyncio.sleep(0)
+            cancelled.cancel()
+            await asyncio.gather(cancelled, return_exceptions=True)
+            await database.write_one(execute, "INSERT INTO numbers VALUES (1)")
+        other = open_database(url)
+        kept = await other.read(count)
+        await other.close()
+        return kept
+
+    assert use(url, work) == 120
+
+
+def use(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What `work` makes of a database with an empty table `numbers`."""
+
+    async def run() -> T:
+        database = open_database(url)
+        await database.open()
+        await database.write(execute, "CREATE TABLE numbers (n INTEGER)")
+        try:
+            return await asyncio.wait_for(work(database), 20)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
