@@ -1,8 +1,10 @@
 """What an operator sees of the service: counts of ours, and a log that tells on nobody."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -25,6 +27,7 @@ from tests.support.drivers import (
 from tests.support.multipart import BOUNDARY, Part, multipart
 from tests.support.scenario import error, hold_to_conventions
 from tests.support.service import Service
+from tests.support.tables import open_tables
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -256,6 +259,31 @@ def test_the_embedded_database_counts_its_writes(
     else:
         # Beside ours, a job may be done meanwhile.
         once_equal(lambda: written() >= before + 5, expected=True)
+
+
+def test_writes_that_wait_behind_a_lock_are_counted(
+    new_place: Callable[[str], Place],
+    start: Callable[..., Service],
+    connect: Callable[[str], Client],
+) -> None:
+    place = new_place("sqlite")
+    tables = open_tables(place.url)
+    drivers = [new_driver(tables) for _ in range(8)]
+    tables.close()
+    url = start(place.folder, place.settings).url
+    watcher = connect(url)
+
+    def waiting() -> float:
+        return read_metrics(watcher)["roadworthy_writer_queue"][0].value
+
+    lock = sqlite3.connect(place.folder / "roadworthy.db", isolation_level=None)
+    with ThreadPoolExecutor(len(drivers)) as threads:
+        lock.execute("BEGIN IMMEDIATE")
+        answers = [threads.submit(driver.send, connect(url), "POST", FIELDS) for driver in drivers]
+        once_equal(lambda: waiting() > 0, expected=True)
+        lock.close()
+        assert {answer.result().status for answer in answers} == {200}
+    once_equal(waiting, expected=0)
 
 
 def test_jobs_are_counted_by_state(

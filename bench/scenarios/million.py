@@ -15,6 +15,8 @@ ASKED = 1000
 """Different drivers who ask for their profile: as many in both, so that only the rows differ."""
 CONNECTIONS = 16
 BOUND = 1.2
+SCATTERED = 50_000
+"""Different drivers, whose profiles together are more than what is kept of them rendered."""
 
 
 def measure_million(kind: str, quick: bool) -> Iterator[Finding]:  # noqa: FBT001
@@ -39,6 +41,16 @@ def _gets(one: Server, other: Server, many: int, rounds: int, seconds: int) -> I
         for _ in range(rounds + 1)
     ]
     yield _finding(one, "GET", many, pairs[1:])
+    scattered = [mint(n, 1)[0] for n in range(1, many, max(1, many // SCATTERED))]
+    figures = [measure(other, GET, scattered, pace) for _ in range(rounds + 1)][1:]
+    kept = median(_cost(lots) for _, lots in pairs[1:])
+    yield Finding(
+        one.database.kind,
+        f"GET CPU per request when {len(scattered):,} drivers of {many:,} ask in turn",
+        median(map(_cost, figures)) / kept,
+        "x",
+        detail=f"of what it costs when {ASKED:,} do; {figures[-1].rate:.0f}/s",
+    )
 
 
 def _posts(one: Server, other: Server, many: int, rounds: int, seconds: int) -> Iterator[Finding]:
