@@ -1,13 +1,30 @@
 """SQL of accounts."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, insert, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Insert,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.account import NewAccount
-from roadworthy.accounts.tables import revoked_tokens, sessions, users
+from roadworthy.accounts.counter import Counter, microseconds
+from roadworthy.accounts.tables import known_addresses, revoked_tokens, sessions, throttles, users
 from roadworthy.accounts.tokens import Issued
 from roadworthy.database import Connection, Prepared
 
@@ -53,6 +70,19 @@ def token_is_revoked() -> ColumnElement[bool]:
 _BY_EMAIL = select(*(users.c[name] for name in User._fields)).where(
     users.c.email == bindparam("email")
 )
+_WHO_SIGNS_IN = (
+    select(*(users.c[name] for name in User._fields), known_addresses.c.seen_at)
+    .select_from(
+        users.outerjoin(
+            known_addresses,
+            and_(
+                known_addresses.c.user_id == users.c.id,
+                known_addresses.c.place == bindparam("place"),
+            ),
+        )
+    )
+    .where(users.c.email == bindparam("email"), users.c.closed_at.is_(None))
+)
 _EMAIL_TAKEN = select(exists(_BY_EMAIL.with_only_columns(users.c.id)))
 
 _SIGNED_IN = Prepared(
@@ -77,6 +107,14 @@ def find_user_by_email(connection: Connection, email: str) -> User | None:
     """The user who signs in with `email` (as it is stored)."""
     row = connection.execute(_BY_EMAIL, {"email": email}).first()
     return User(*row) if row else None
+
+
+def find_who_signs_in(
+    connection: Connection, email: str, place: bytes
+) -> tuple[User | None, datetime | None]:
+    """The user who signs in with `email` (as it is stored), and when they last did from `place`."""
+    row = connection.execute(_WHO_SIGNS_IN, {"email": email, "place": place}).first()
+    return (User(*row[:-1]), row[-1]) if row else (None, None)
 
 
 def create_user(connection: Connection, account: NewAccount, digest: str, now: datetime) -> int:
@@ -112,8 +150,16 @@ def open_session(
     same = select(
         users.c.id, *(bindparam(name, value, sessions.c[name].type) for name, value in row.items())
     ).where(users.c.id == user_id, users.c.password_digest == digest)
+    same = same.with_for_update(read=True)  # who changes the password now sees this session after
     opened = connection.execute(insert(sessions).from_select(["user_id", *row], same))
     return opened.rowcount == 1
+
+
+def renew_digest(connection: Connection, user_id: int, digest: str, renewed: str) -> bool:
+    """Keep `renewed`, of the same password, in place of `digest`, unless that is not kept now."""
+    same = (users.c.id == user_id, users.c.password_digest == digest)
+    renewing = update(users).where(*same).values(password_digest=renewed)
+    return connection.execute(renewing).rowcount == 1
 
 
 def purge_sessions(connection: Connection, now: datetime) -> int:
@@ -135,3 +181,109 @@ def purge_revoked_tokens(connection: Connection, now: datetime) -> int:
     """Forget the revoked tokens that have expired: how many."""
     expired = delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now)
     return connection.execute(expired).rowcount
+
+
+MOST_KINDS = 64
+
+
+def find_digests_in_use(connection: Connection) -> list[str]:
+    """One digest of each kind that an account has; looks at every account."""
+    digest = users.c.password_digest
+    bcrypt_kind, argon2_tail = len("$2b$12$"), len("$") + 22 + len("$") + 43
+    kind = case(
+        (digest.like("$2%"), func.substr(digest, 1, bcrypt_kind)),
+        (
+            and_(digest.like("$argon2%"), func.length(digest) > argon2_tail),
+            func.substr(digest, 1, func.length(digest) - argon2_tail),
+        ),
+        else_="",
+    )
+    each = select(func.min(digest)).where(users.c.closed_at.is_(None)).group_by(kind)
+    return [row[0] for row in connection.execute(each.limit(MOST_KINDS))]
+
+
+def remember_address(connection: Connection, user_id: int, place: bytes, now: datetime) -> None:
+    """That the user signed in from `place`."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(known_addresses)
+        .values(user_id=user_id, place=place, seen_at=now)
+        .on_conflict_do_update(index_elements=["user_id", "place"], set_={"seen_at": now})
+    )
+
+
+def purge_known_addresses(connection: Connection, until: datetime) -> int:
+    """Forget the addresses from where nobody signed in after `until`: how many."""
+    old = delete(known_addresses).where(known_addresses.c.seen_at <= until)
+    return connection.execute(old).rowcount
+
+
+class NoTriesLeft(Exception):
+    """A counter is at its limit."""
+
+
+def take_tries(connection: Connection, counters: Sequence[Counter], now: datetime) -> None:
+    """Take a try of each of `counters`. Raises `NoTriesLeft`: undo the transaction."""
+    take = _take(connection.dialect.name)
+    at = microseconds(now)
+    for counter in sorted(counters):  # in one order, so that no two wait for each other
+        values = {
+            "key": counter.key,
+            "now": at,
+            "step": counter.step,
+            "taken_until": counter.taken_until(at),
+            "nonsense_after": counter.nonsense_after(at),
+        }
+        if connection.execute(take, values).first() is None:
+            raise NoTriesLeft
+
+
+def find_wait(connection: Connection, counters: Sequence[Counter], now: datetime) -> timedelta:
+    """How long until each of `counters` has a try left; none when each has."""
+    keys = [counter.key for counter in counters]
+    found = select(throttles.c.key, throttles.c.clear_at).where(throttles.c.key.in_(keys))
+    clear_at = {row.key: row.clear_at for row in connection.execute(found)}
+    at = microseconds(now)
+    waits = (counter.wait(clear_at.get(counter.key), at) for counter in counters)
+    return timedelta(microseconds=max(waits, default=0))
+
+
+def give_tries_back(connection: Connection, counters: Sequence[Counter]) -> None:
+    """Undo `take_tries`."""
+    for counter in sorted(counters):
+        connection.execute(
+            update(throttles)
+            .where(throttles.c.key == counter.key)
+            .values(clear_at=throttles.c.clear_at - counter.step)
+        )
+
+
+def purge_throttles(connection: Connection, now: datetime, most: int) -> int:
+    """Forget counters, up to `most`, that are clear: how many."""
+    clear = select(throttles.c.key).where(throttles.c.clear_at <= microseconds(now)).limit(most)
+    return connection.execute(delete(throttles).where(throttles.c.key.in_(clear))).rowcount
+
+
+@cache
+def _take(dialect_name: str) -> Insert:
+    """One statement, so that of those who take at once each counts."""
+    now, step, taken_until, nonsense_after = (
+        bindparam(name, type_=BigInteger)
+        for name in ("now", "step", "taken_until", "nonsense_after")
+    )
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    clear_at = throttles.c.clear_at
+    taken: Insert = (
+        dialect.insert(throttles)
+        .values(key=bindparam("key"), clear_at=now + step)
+        .on_conflict_do_update(
+            index_elements=["key"],
+            set_={
+                "clear_at": case((clear_at.between(now, nonsense_after), clear_at), else_=now)
+                + step
+            },
+            where=or_(clear_at <= taken_until, clear_at > nonsense_after),
+        )
+        .returning(clear_at)
+    )
+    return taken
