@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
-    Insert,
     and_,
     bindparam,
     case,
@@ -218,44 +218,48 @@ def purge_known_addresses(connection: Connection, until: datetime) -> int:
     return connection.execute(old).rowcount
 
 
-class NoTriesLeft(Exception):
-    """A counter is at its limit."""
-
-
-def take_tries(connection: Connection, counters: Sequence[Counter], now: datetime) -> None:
-    """Take a try of each of `counters`. Raises `NoTriesLeft`: undo the transaction."""
-    take = _take(connection.dialect.name)
-    at = microseconds(now)
-    for counter in sorted(counters):  # in one order, so that no two wait for each other
-        values = {
-            "key": counter.key,
-            "now": at,
-            "step": counter.step,
-            "taken_until": counter.taken_until(at),
-            "nonsense_after": counter.nonsense_after(at),
-        }
-        if connection.execute(take, values).first() is None:
-            raise NoTriesLeft
+_CLEAR_AT = select(throttles.c.key, throttles.c.clear_at).where(
+    throttles.c.key.in_(bindparam("keys", expanding=True))
+)
 
 
 def find_wait(connection: Connection, counters: Sequence[Counter], now: datetime) -> timedelta:
     """How long until each of `counters` has a try left; none when each has."""
     keys = [counter.key for counter in counters]
-    found = select(throttles.c.key, throttles.c.clear_at).where(throttles.c.key.in_(keys))
-    clear_at = {row.key: row.clear_at for row in connection.execute(found)}
+    clear_at = {row.key: row.clear_at for row in connection.execute(_CLEAR_AT, {"keys": keys})}
     at = microseconds(now)
     waits = (counter.wait(clear_at.get(counter.key), at) for counter in counters)
     return timedelta(microseconds=max(waits, default=0))
 
 
-def give_tries_back(connection: Connection, counters: Sequence[Counter]) -> None:
+def take_tries(connection: Connection, counters: Sequence[Counter], now: datetime) -> bool:
+    """Take a try of each of `counters`: whether each had one; if not, none is taken.
+
+    Needs no transaction: were it cut short, a try would be lost, and come back with time.
+    """
+    at = microseconds(now)
+    values = {"now": at, "nonsense_after": max(each.nonsense_after(at) for each in counters)}
+    for number, counter in enumerate(counters):
+        values[f"moved{number}"] = at + counter.step
+        values[f"taken_until{number}"] = counter.taken_until(at)
+    taken = _taking(connection.dialect.name, len(counters)).rows(
+        connection, {**values, **_keys(counters)}
+    )
+    if len(taken) < len(counters):
+        keys = {key for (key,) in taken}
+        give_tries_back(connection, [each for each in counters if each.key in keys], now)
+    return len(taken) == len(counters)
+
+
+def give_tries_back(connection: Connection, counters: Sequence[Counter], now: datetime) -> None:
     """Undo `take_tries`."""
-    for counter in sorted(counters):
-        connection.execute(
-            update(throttles)
-            .where(throttles.c.key == counter.key)
-            .values(clear_at=throttles.c.clear_at - counter.step)
-        )
+    if not counters:
+        return
+    at = microseconds(now)
+    moved = {f"moved{number}": at - counter.step for number, counter in enumerate(counters)}
+    _giving_back(connection.dialect.name, len(counters)).rows(
+        connection, {"now": at, **moved, **_keys(counters)}
+    )
 
 
 def purge_throttles(connection: Connection, now: datetime, most: int) -> int:
@@ -264,26 +268,52 @@ def purge_throttles(connection: Connection, now: datetime, most: int) -> int:
     return connection.execute(delete(throttles).where(throttles.c.key.in_(clear))).rowcount
 
 
+def _keys(counters: Sequence[Counter]) -> dict[str, bytes]:
+    return {f"key{number}": counter.key for number, counter in enumerate(counters)}
+
+
 @cache
-def _take(dialect_name: str) -> Insert:
-    """One statement, so that of those who take at once each counts."""
-    now, step, taken_until, nonsense_after = (
-        bindparam(name, type_=BigInteger)
-        for name in ("now", "step", "taken_until", "nonsense_after")
-    )
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
+def _taking(dialect_name: str, count: int) -> Prepared:
+    """One statement for `count` counters, so that of those who take at once each counts."""
+    now, nonsense_after = _number("now"), _number("nonsense_after")
+    upsert = _upsert(dialect_name, count)
     clear_at = throttles.c.clear_at
-    taken: Insert = (
-        dialect.insert(throttles)
-        .values(key=bindparam("key"), clear_at=now + step)
-        .on_conflict_do_update(
-            index_elements=["key"],
-            set_={
-                "clear_at": case((clear_at.between(now, nonsense_after), clear_at), else_=now)
-                + step
-            },
-            where=or_(clear_at <= taken_until, clear_at > nonsense_after),
+    current = case((clear_at.between(now, nonsense_after), clear_at), else_=now)
+    taken_until = case(
+        *(
+            (throttles.c.key == bindparam(f"key{number}"), _number(f"taken_until{number}"))
+            for number in range(count)
         )
-        .returning(clear_at)
     )
-    return taken
+    return Prepared(
+        upsert.on_conflict_do_update(
+            index_elements=["key"],
+            set_={"clear_at": current + (upsert.excluded.clear_at - now)},
+            where=or_(clear_at <= taken_until, clear_at > nonsense_after),
+        ).returning(throttles.c.key)
+    )
+
+
+@cache
+def _giving_back(dialect_name: str, count: int) -> Prepared:
+    upsert = _upsert(dialect_name, count)
+    back = throttles.c.clear_at + (upsert.excluded.clear_at - _number("now"))
+    return Prepared(
+        upsert.on_conflict_do_update(index_elements=["key"], set_={"clear_at": back}).returning(
+            throttles.c.key
+        )
+    )
+
+
+def _upsert(dialect_name: str, count: int) -> postgresql.Insert | sqlite.Insert:
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    rows = [
+        {"key": bindparam(f"key{number}"), "clear_at": _number(f"moved{number}")}
+        for number in range(count)
+    ]
+    upsert: postgresql.Insert | sqlite.Insert = dialect.insert(throttles).values(rows)
+    return upsert
+
+
+def _number(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger)

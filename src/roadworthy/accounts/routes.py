@@ -196,7 +196,7 @@ def _let_in(
         return False
     if attempt.is_place_stale:
         remember_address(connection, user.id, attempt.place, now)
-    give_tries_back(connection, attempt.counters)
+    give_tries_back(connection, attempt.counters, now)
     return True
 
 

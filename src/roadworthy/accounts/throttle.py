@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from roadworthy.accounts.counter import Counter, place_of
 from roadworthy.accounts.queries import (
-    NoTriesLeft,
     User,
     find_wait,
     find_who_signs_in,
@@ -87,11 +86,12 @@ class Throttle:
         self, what: str, account: str, address: str, limits: Limits
     ) -> tuple[Counter, ...]:
         counted = (("account", account, limits.account), ("address", address, limits.address))
-        return tuple(
+        counters = (
             Counter(self._digest(what, kind, whose), limit)
             for kind, whose, limit in counted
             if limit
         )
+        return tuple(sorted(counters))  # in one order, so that no two wait for each other
 
     async def _take(self, counters: tuple[Counter, ...]) -> None:
         if not counters:
@@ -99,12 +99,9 @@ class Throttle:
         now = self._clock()
         wait = await self._database.read(find_wait, counters, now)  # a flood costs no write
         if not wait:
-            try:
-                await self._database.write(take_tries, counters, now)
-            except NoTriesLeft:
-                wait = await self._database.read(find_wait, counters, now)
-            else:
+            if await self._database.write_one(take_tries, counters, now):
                 return
+            wait = await self._database.read(find_wait, counters, now)
         raise TooManyRequests(max(1, math.ceil(wait.total_seconds())))
 
     def _digest(self, *parts: str) -> bytes:
