@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import bcrypt
@@ -10,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from roadworthy.accounts.digests import TODAY, kind_of, nobodys_digest
+from roadworthy.accounts.queries import find_digests_in_use
 from tests.conftest import Place
 from tests.support.client import Answer, Client
 from tests.support.drivers import PASSWORD, new_driver
@@ -213,6 +215,27 @@ def test_what_is_no_digest_opens_for_nobody(
 )
 def test_kinds(digest: str, kind: str | None) -> None:
     assert kind_of(digest) == kind
+
+
+def test_the_kinds_in_use_are_found(tables: Tables) -> None:
+    """However many digests there are of each, and not those of closed accounts."""
+    older = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    open_ones = [
+        *(older.hash(PASSWORD) for _ in range(3)),
+        *(devises(PASSWORD, prefix=prefix) for prefix in ("2a", "2a", "2b", "2y")),
+        devises(PASSWORD, cost=5),
+        *("", "x", "$2a$", "$argon2id$"),
+    ]
+    for digest in open_ones:
+        new_driver(tables, password_digest=digest)
+    new_driver(tables, password_digest=devises(PASSWORD, cost=6), closed_at=datetime.now(UTC))
+
+    found = tables.inspect(find_digests_in_use)
+
+    assert set(found) <= set(open_ones)
+    kinds = {kind_of(digest) for digest in found} - {None}
+    assert kinds == {"$argon2id$v=19$m=64,t=1,p=1", "$2b$04", "$2b$05"}
+    assert len(found) < len(open_ones)
 
 
 def test_the_pepper_is_seen_by_nobody(

@@ -3,9 +3,13 @@
 import asyncio
 import contextlib
 
+import structlog
+
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import find_digests_in_use
 from roadworthy.database import Busy, Database, Unavailable
+
+log = structlog.get_logger()
 
 LOOK_SECONDS = 600
 START_SECONDS = 1
@@ -35,7 +39,11 @@ class KindsInUse:
 
     async def _look_often(self, first: asyncio.Event) -> None:
         while True:
-            with contextlib.suppress(Busy, Unavailable):  # was logged where it was met
+            try:
                 self._passwords.expect(await self._database.report(find_digests_in_use))
+            except (Unavailable, Busy):
+                pass  # was logged where it was met
+            except Exception:
+                log.exception("kinds of digest")
             first.set()
             await asyncio.sleep(LOOK_SECONDS)
