@@ -1,10 +1,14 @@
 """Settings: read from the environment, each with its source, none of them unknown."""
 
+from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from roadworthy.settings import (
+    Limit,
+    Limits,
     SettingsError,
     load_settings,
     show_settings,
@@ -36,12 +40,26 @@ NOT_USABLE = [
     ("ROADWORTHY_CORS_ORIGINS", "ftp://app.example.com"),
     ("ROADWORTHY_PUBLIC_URL", "roadworthy.example.com"),
     ("ROADWORTHY_SECRET_KEY", " , "),
+    ("ROADWORTHY_TRUSTED_PROXIES", "proxy.example.com"),
+    ("ROADWORTHY_TRUSTED_PROXIES", "10.0.0.1/8"),
+    ("ROADWORTHY_TRUSTED_PROXIES", "10.0.0.0/8, 0.0.0.0/0"),
+    ("ROADWORTHY_TRUSTED_PROXIES", "::/0"),
+    ("ROADWORTHY_SIGN_IN_LIMIT", "10"),
+    ("ROADWORTHY_SIGN_IN_LIMIT", "10/15m"),
+    ("ROADWORTHY_SIGN_IN_LIMIT", "10/15m,100/15m,1000/15m"),
+    ("ROADWORTHY_SIGN_IN_LIMIT", "0/15m,100/15m"),
+    ("ROADWORTHY_SIGN_IN_LIMIT", "10/0m,100/15m"),
+    ("ROADWORTHY_SIGN_IN_LIMIT", "10/15,100/15m"),
+    ("ROADWORTHY_SIGN_IN_LIMIT", "10/15m,none"),
+    ("ROADWORTHY_SIGN_UP_LIMIT", "1.5/1h,1/1h"),
+    ("ROADWORTHY_MAIL_LIMIT", "-1/1h,1/1h"),
 ]
 SECRETS = [
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "swordfish"),
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "sardine"),
     ("ROADWORTHY_DATABASE_URL", "postgresql://me:swordfish@localhost/db", "swordfish"),
     ("ROADWORTHY_MIGRATION_DATABASE_URL", "postgresql://me:swordfish@localhost/db", "swordfish"),
+    ("ROADWORTHY_DEVISE_PEPPER", "swordfish", "swordfish"),
 ]
 
 
@@ -167,6 +185,39 @@ def test_a_generated_secret_is_shown_masked_once_it_is_there(tmp_path: Path) -> 
     assert shown() == ""
     signing_secrets(load_settings(environment))
     assert shown() == "********"
+
+
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "shown"),
+    [
+        ("10/15m,100/15m", ((10, 15 * _MINUTE), (100, 15 * _MINUTE)), "10/15m,100/15m"),
+        (" 1/90s , 7/2h ", ((1, 1.5 * _MINUTE), (7, 2 * _HOUR)), "1/90s,7/2h"),
+        ("5/60m,9/48h", ((5, _HOUR), (9, 48 * _HOUR)), "5/1h,9/2d"),
+        ("off,100/1d", (None, (100, 24 * _HOUR)), "off,100/1d"),
+        ("3/1s,off", ((3, timedelta(seconds=1)), None), "3/1s,off"),
+        ("off", (None, None), "off"),
+        ("off,off", (None, None), "off"),
+    ],
+)
+def test_limits(written: str, meant: tuple[tuple[int, timedelta] | None, ...], shown: str) -> None:
+    environment = {"ROADWORTHY_SIGN_IN_LIMIT": written}
+    limits = Limits(*(each and Limit(*each) for each in meant))
+
+    assert load_settings(environment).sign_in_limit == limits
+    (said,) = (s for s in show_settings(environment) if s.name == "ROADWORTHY_SIGN_IN_LIMIT")
+    assert said.value == shown
+
+
+def test_trusted_proxies() -> None:
+    environment = {"ROADWORTHY_TRUSTED_PROXIES": "10.0.0.5, 10.1.0.0/16,2001:db8::/32"}
+    assert load_settings(environment).trusted_proxies == (
+        ip_network("10.0.0.5/32"),
+        ip_network("10.1.0.0/16"),
+        ip_network("2001:db8::/32"),
+    )
 
 
 _SAFE = "s" * 32

@@ -5,11 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roadworthy.accounts import (
+    ADDRESSES_KNOWN,
     AccountRoutes,
+    KindsInUse,
     Passwords,
+    Throttle,
     Tokens,
+    purge_known_addresses,
     purge_revoked_tokens,
     purge_sessions,
+    purge_throttles,
 )
 from roadworthy.database import Database, open_database
 from roadworthy.jobs import Recurring, Worker
@@ -19,27 +24,34 @@ from roadworthy.telemetry import configure_logs
 from roadworthy.web import WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, Application, Route, purge_answers
 
+PURGED_AT_ONCE = 1000
+"""Of what strangers can make many: nobody shall wait for all of them to go."""
+
 
 def create_app(settings: Settings, before_start: Callable[[], None] = lambda: None) -> Application:
     """The ASGI application that `settings` ask for; its database is already migrated."""
     database = open_database(settings.database_url)
-    passwords = Passwords()
-    api = _api(database, Tokens(signing_secrets(settings)), passwords)
+    passwords = Passwords(settings.devise_pepper)
+    api = _api(database, settings, signing_secrets(settings), passwords)
+    kinds = KindsInUse(database, passwords)
     worker = create_worker(database)
 
     async def start() -> None:
         before_start()
         await database.open()
+        await kinds.start()
         worker.start()
 
     async def stop() -> None:
         await worker.stop()
+        await kinds.stop()
         passwords.close()
         await database.close()
 
     return Application(
         (*api, *WebRoutes(database, api, settings, _now)),
         origins=settings.cors_origins,
+        trusted_proxies=settings.trusted_proxies,
         start=start,
         stop=stop,
     )
@@ -58,6 +70,9 @@ def create_worker(database: Database) -> Worker:
         await database.write(purge_answers, _now() - ANSWERS_KEPT)
         await database.write(purge_revoked_tokens, _now())
         await database.write(purge_sessions, _now())
+        await database.write(purge_known_addresses, _now() - ADDRESSES_KNOWN)
+        while await database.write(purge_throttles, _now(), PURGED_AT_ONCE):
+            pass
 
     return Worker(database, {"purge": purge}, (Recurring("purge", timedelta(hours=1)),), _now)
 
@@ -65,13 +80,17 @@ def create_worker(database: Database) -> Worker:
 def describe(settings: Settings) -> bytes:
     """The API document; nothing is opened or made for it."""
     database = open_database(settings.database_url)
-    api = _api(database, Tokens(()), Passwords())
+    api = _api(database, settings, ("",), Passwords())
     return WebRoutes(database, api, settings, _now).document
 
 
-def _api(database: Database, tokens: Tokens, passwords: Passwords) -> tuple[Route, ...]:
+def _api(
+    database: Database, settings: Settings, secrets: tuple[str, ...], passwords: Passwords
+) -> tuple[Route, ...]:
+    tokens = Tokens(secrets)
+    throttle = Throttle(database, settings, secrets[0], _now)
     return (
-        *AccountRoutes(database, tokens, passwords, _now),
+        *AccountRoutes(database, tokens, passwords, throttle, _now),
         *ProfileRoutes(database, tokens, _now),
     )
 

@@ -7,9 +7,11 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 PREFIX = "ROADWORTHY_"
@@ -18,11 +20,34 @@ SAFE_SECRET_BYTES = 32
 _PUBLIC_URL = re.compile(r"https?://[\w.\-\[\]:]+(?:/[\w.~%/-]*)?", re.ASCII)
 _PASSWORD = re.compile(r"(//[^:/@]*:).*@")
 
+_LIMIT = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})([smhd])", re.ASCII)
+_LIMITS_ARE = "write one for an account and one for an address, such as 10/15m,100/15m"
+_UNITS = {
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
+
 _SECRET_FILE = "secret"  # noqa: S105 -- where it is, not what it is
 
 
 class SettingsError(ValueError):
     """A setting is unknown or has a value that cannot be used; the message says what to do."""
+
+
+class Limit(NamedTuple):
+    """So many tries at once, which come back one by one and are all back after `period`."""
+
+    tries: int
+    period: timedelta
+
+
+class Limits(NamedTuple):
+    """Of tries at one account, and of tries from one address; `None`: as many as they like."""
+
+    account: Limit | None
+    address: Limit | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,11 @@ class Settings:
     """The first signs tokens, all verify them; empty: the data folder's generated one."""
     public_url: str
     cors_origins: frozenset[str]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    sign_in_limit: Limits
+    sign_up_limit: Limits
+    mail_limit: Limits
+    devise_pepper: str
     metrics_token: str
     """Who may read metrics; empty: whoever is on this machine."""
 
@@ -194,6 +224,46 @@ def _origins(text: str) -> frozenset[str]:
     return origins
 
 
+def _proxies(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        networks = tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}: name proxies like 10.0.0.5 or 10.0.0.0/24") from None
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("names everybody, who could then say to be anybody: name your proxies")
+    return networks
+
+
+def _limits(text: str) -> Limits:
+    parts = [part.strip() for part in text.split(",")]
+    if parts == ["off"]:
+        return Limits(None, None)
+    if len(parts) != len(Limits._fields):
+        raise ValueError(f"{_LIMITS_ARE}, or off")
+    return Limits(*(_limit(part) for part in parts))
+
+
+def _limit(text: str) -> Limit | None:
+    if text == "off":
+        return None
+    written = _LIMIT.fullmatch(text)
+    if not written:
+        raise ValueError(f"{text!r} is no limit: {_LIMITS_ARE}, or off")
+    tries, amount, unit = written.groups()
+    return Limit(int(tries), int(amount) * _UNITS[unit])
+
+
+def _show_limits(limits: Limits) -> str:
+    return ",".join(_show_limit(limit) for limit in limits) if any(limits) else "off"
+
+
+def _show_limit(limit: Limit | None) -> str:
+    if limit is None:
+        return "off"
+    unit, size = next(each for each in _UNITS.items() if not limit.period % each[1])
+    return f"{limit.tries}/{limit.period // size}{unit}"
+
+
 def _secret_keys(text: str) -> tuple[str, ...]:
     secrets_given = tuple(part.strip() for part in text.split(",") if part.strip())
     if text and not secrets_given:
@@ -253,6 +323,42 @@ _OPTIONS = (
         _origins,
         "comma-separated origins whose pages may call the API",
         show=lambda origins: ",".join(sorted(origins)),
+    ),
+    _Option(
+        "trusted_proxies",
+        "",
+        _proxies,
+        "comma-separated addresses and networks of proxies whose `X-Forwarded-For` is believed",
+        show=lambda networks: ",".join(str(network) for network in networks),
+    ),
+    _Option(
+        "sign_in_limit",
+        "10/15m,100/15m",
+        _limits,
+        "wrong passwords for an account, and from an address, before 429; or `off`",
+        show=_show_limits,
+    ),
+    _Option(
+        "sign_up_limit",
+        "10/1h,100/1h",
+        _limits,
+        "sign-ups of an account, and from an address, before 429; or `off`",
+        show=_show_limits,
+    ),
+    _Option(
+        "mail_limit",
+        "5/1h,50/1h",
+        _limits,
+        "mails asked for by who is not signed in, to an account, and from an address, before 429; "
+        "or `off`",
+        show=_show_limits,
+    ),
+    _Option(
+        "devise_pepper",
+        "",
+        str,
+        "the `config.pepper` of the Rails service whose passwords moved in, if it had one",
+        mask=_mask_all,
     ),
     _Option(
         "metrics_token",

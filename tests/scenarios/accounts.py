@@ -249,6 +249,36 @@ def _with_address(written: Callable[[str], str]) -> Callable[[Stage], dict[str, 
     return lambda stage: _user(email=written(stage.driver.email))
 
 
+_LONG = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_MOVED_IN = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui"
+"""Of the 72 bytes above and whatever follows: a digest of crypt_blowfish's own tests."""
+
+
+def _has_moved_in(stage: Stage) -> None:
+    _set_digest(stage, _MOVED_IN)
+
+
+def _has_no_digest(stage: Stage) -> None:
+    _set_digest(stage, "none")
+
+
+def _set_digest(stage: Stage, digest: str) -> None:
+    users = stage.tables["users"]
+    stage.tables.execute(
+        users.update().where(users.c.id == stage.driver.id).values(password_digest=digest)
+    )
+
+
+def _is_renewed(stage: Stage, _: Answer) -> None:
+    (user,) = stage.tables.rows("users", id=stage.driver.id)
+    assert user["password_digest"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def _is_as_it_was(stage: Stage, _: Answer) -> None:
+    (user,) = stage.tables.rows("users", id=stage.driver.id)
+    assert user["password_digest"] == _MOVED_IN
+
+
 _WRONG: list[tuple[str, dict[str, Any]]] = [
     ("another password", {"password": "correct horse batterY"}),
     ("the password with spaces around it", {"password": f" {PASSWORD} "}),
@@ -445,6 +475,43 @@ SCENARIOS = [
         status=201,
         changes=ONE_SESSION,
         answer=_own_account,
+    ),
+    *(
+        Scenario(
+            name=f"sign-in with {what} renews its digest",
+            who=Who.NOBODY,
+            before=_has_moved_in,
+            path=SIGN_IN,
+            json=_credentials(password=password),
+            status=201,
+            changes=ONE_SESSION,
+            answer=_own_account,
+            answer_headers=BEARER,
+            after=_is_renewed,
+        )
+        for what, password in (
+            ("a password that moved in", _LONG),
+            ("one that Devise cut", f"{_LONG}chars after 72 are ignored"),
+        )
+    ),
+    Scenario(
+        name="sign-in with another password than the one that moved in",
+        who=Who.NOBODY,
+        before=_has_moved_in,
+        path=SIGN_IN,
+        json=_credentials(password=_LONG[:-1]),
+        status=401,
+        answer=WRONG,
+        after=_is_as_it_was,
+    ),
+    Scenario(
+        name="sign-in where no password opens",
+        who=Who.NOBODY,
+        before=_has_no_digest,
+        path=SIGN_IN,
+        json=_credentials(),
+        status=401,
+        answer=WRONG,
     ),
     Scenario(
         name="sign-in with another valid bearer just signs in",

@@ -184,6 +184,7 @@ def error(status: int) -> dict[str, object]:
         404: "Not Found",
         405: "Method Not Allowed",
         413: "Content Too Large",
+        429: "Too Many Requests",
         503: "Service Unavailable",
     }
     return {"status": status, "error": reasons[status]}

@@ -3,40 +3,74 @@
 It steps back for whoever answers requests. A thread could not: with a low priority it may be left
 waiting for a processor while it holds the interpreter (measured: reads took eight times as long).
 
-A request is a line of JSON, `[password]` or `[password, digest]`; its answer is one too: the
-digest, or whether it is of that password. It ends when its input does.
+Its first line of input is the pepper of Devise's digests, as JSON: what a process is started with
+can be read by others. Each line after it is a request, `[password]` or `[password, digests,
+renew]`, and its answer is one line: the digest, or what `verify` says. It ends when its input does.
 """
 
 import json
 import os
 import sys
 
+import bcrypt
 from pwdlib import PasswordHash
-from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 NICENESS = 10
 """A tenth of a processor that all fight for: with less, nobody could sign in while they do."""
 
+BCRYPT_BYTES = 72
+"""Where Ruby's bcrypt, and so Devise, cuts what it hashes; Python's refuses more."""
+
 # OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, 2 iterations, 1 lane.
 _HASHER = PasswordHash([Argon2Hasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)])
 
 
-def answer(password: str, digest: str | None = None) -> str | bool:
-    """The digest of `password`, or whether `digest` is of it."""
-    if digest is None:
+class Hashing:
+    """Makes argon2id digests; verifies those and Devise's, which knew `pepper`."""
+
+    def __init__(self, pepper: str):
+        self._pepper = pepper
+
+    def digest(self, password: str) -> str:
+        """A new digest of `password`."""
         return _HASHER.hash(password)
-    try:
+
+    def verify(
+        self,
+        password: str,
+        digests: list[str],
+        renew: bool,  # noqa: FBT001 -- as it comes, in a line
+    ) -> tuple[bool, str | None]:
+        """Whether the first of `digests` is of `password`; with `renew`, a new one if it is.
+
+        If it is not, the others are verified as well, for the time that takes.
+        """
+        for digest in digests:
+            if self._is_of(password, digest) and digest is digests[0]:
+                return True, self.digest(password) if renew else None
+        return False, None
+
+    def _is_of(self, password: str, digest: str) -> bool:
+        if digest.startswith("$2"):
+            return self._is_devises(password, digest)
         return _HASHER.verify(password, digest)
-    except UnknownHashError:  # moved in from elsewhere, or closed: opens for nobody
-        _HASHER.hash(password)  # and takes as long
-        return False
+
+    def _is_devises(self, password: str, digest: str) -> bool:
+        secret = (password + self._pepper).encode()[:BCRYPT_BYTES]
+        try:
+            return bcrypt.checkpw(secret, digest.encode()) and "\0" not in password
+        except ValueError:  # its salt is none that bcrypt makes
+            return False
 
 
 def _serve() -> None:
     os.nice(NICENESS)
+    hashing = Hashing(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(answer(*json.loads(line))) + "\n")
+        password, *question = json.loads(line)
+        answer = hashing.verify(password, *question) if question else hashing.digest(password)
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 

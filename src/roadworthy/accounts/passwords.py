@@ -1,4 +1,4 @@
-"""Passwords: argon2id, off the event loop, a few at a time."""
+"""Passwords: argon2id and what moved in, off the event loop, a few at a time."""
 
 import asyncio
 import contextlib
@@ -7,11 +7,15 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from roadworthy.accounts.digests import TODAY, kind_of, nobodys_digest
+from roadworthy.settings import PREFIX
 from roadworthy.telemetry import metrics
 from roadworthy.wire import ServiceUnavailable
 
@@ -25,15 +29,20 @@ STOP_SECONDS = 5
 
 
 class Passwords:
-    """Hashes and verifies in processes of their own, as many as half of the processors."""
+    """Hashes and verifies in processes of their own, as many as half of the processors.
 
-    def __init__(self) -> None:
+    `pepper` is that of Devise's digests. Whoever is refused waits as long, whether the account
+    exists and whatever its digest: for one digest of each kind that is in use.
+    """
+
+    def __init__(self, pepper: str = "") -> None:
         workers = max(1, (os.cpu_count() or 1) // 2)
         self._threads = ThreadPoolExecutor(workers, "password")
+        self._pepper = pepper
         self._own = threading.local()
         self._started: list[_Process] = []
         self._waiting = 0
-        self._nobodys_digest: str | None = None
+        self._kinds = {TODAY}
 
     async def digest(self, password: str) -> str:
         """The digest to store. Raises a 503 `Refusal` when too many wait."""
@@ -44,10 +53,30 @@ class Passwords:
 
         Raises a 503 `Refusal` when too many wait.
         """
-        if self._nobodys_digest is None:
-            self._nobodys_digest = await self.digest(os.urandom(16).hex())
-        same = await self._ask(password, digest or self._nobodys_digest)
-        return bool(same) and digest is not None
+        is_right, _ = await self.verify_and_renew(password, digest)
+        return is_right
+
+    async def verify_and_renew(self, password: str, digest: str | None) -> tuple[bool, str | None]:
+        """The same, and the digest to store in its place when it is of an older kind.
+
+        Raises a 503 `Refusal` when too many wait.
+        """
+        kind = kind_of(digest) if digest else None
+        if kind:
+            self._kinds.add(kind)
+        others = [nobodys_digest(each) for each in sorted(self._kinds) if each != kind]
+        digests = [digest, *others] if kind else others
+        is_right, renewed = await self._ask(password, digests, kind != TODAY)
+        return (True, renewed) if is_right and kind else (False, None)
+
+    def expect(self, digests: Iterable[str]) -> None:
+        """From now on these, one of each kind, are the kinds that are in use beside today's."""
+        self._kinds = {TODAY, *filter(None, map(kind_of, digests))}
+
+    def require_room(self) -> None:
+        """Raise a 503 `Refusal` when too many wait."""
+        if self._waiting >= MOST_WAITING:
+            raise ServiceUnavailable(RETRY_SECONDS)
 
     def close(self) -> None:
         """Let go of threads and processes."""
@@ -55,9 +84,8 @@ class Passwords:
         for process in self._started:
             process.stop()
 
-    async def _ask(self, *question: str) -> object:
-        if self._waiting >= MOST_WAITING:
-            raise ServiceUnavailable(RETRY_SECONDS)
+    async def _ask(self, *question: object) -> Any:
+        self.require_room()
         self._count(+1)
         try:
             loop = asyncio.get_running_loop()
@@ -68,11 +96,11 @@ class Passwords:
         finally:
             self._count(-1)
 
-    def _ask_own(self, question: tuple[str, ...]) -> object:
+    def _ask_own(self, question: tuple[object, ...]) -> Any:
         """Each thread has a process, started when it is first needed and again if it ends."""
         process: _Process | None = getattr(self._own, "process", None)
         if process is None or process.has_ended:
-            process = self._own.process = _Process()
+            process = self._own.process = _Process(self._pepper)
             self._started.append(process)
         return process.ask(question)
 
@@ -84,28 +112,34 @@ class Passwords:
 class _Process:
     """One `hashing.py` at work; used by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, pepper: str) -> None:
         script = Path(__file__).with_name("hashing.py")
         self._popen = subprocess.Popen(  # noqa: S603 -- our own script
             [sys.executable, "-I", str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
             start_new_session=True,  # Ctrl-C is for the service, which then ends it in order
         )
+        self._tell(pepper)
 
     @property
     def has_ended(self) -> bool:
         return self._popen.poll() is not None
 
-    def ask(self, question: tuple[str, ...]) -> object:
+    def ask(self, question: tuple[object, ...]) -> Any:
         """Raises `OSError` or `ValueError` when it ended."""
-        stdin, stdout = self._popen.stdin, self._popen.stdout
-        assert stdin is not None  # noqa: S101 -- tells the type
-        assert stdout is not None  # noqa: S101
-        stdin.write(json.dumps(question) + "\n")
-        stdin.flush()
+        self._tell(question)
+        stdout = self._popen.stdout
+        assert stdout is not None  # noqa: S101 -- tells the type
         return json.loads(stdout.readline())
+
+    def _tell(self, value: object) -> None:
+        stdin = self._popen.stdin
+        assert stdin is not None  # noqa: S101 -- tells the type
+        stdin.write(json.dumps(value) + "\n")
+        stdin.flush()
 
     def stop(self) -> None:
         for stream in (self._popen.stdin, self._popen.stdout):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,13 +21,18 @@ from roadworthy.accounts.queries import (
     User,
     create_user,
     find_user_by_email,
+    give_tries_back,
     is_email_taken,
     open_session,
+    remember_address,
+    renew_digest,
     revoke_token,
 )
 from roadworthy.accounts.schemas import Account
+from roadworthy.accounts.throttle import Attempt, Throttle
 from roadworthy.accounts.tokens import (
     NOT_SIGNED_IN,
+    Issued,
     TokenExpired,
     Tokens,
 )
@@ -51,6 +56,9 @@ from roadworthy.wire.values import TAKEN, is_unicode
 
 WRONG = "Invalid Email or password."
 
+MOST_LOOKS = 3
+"""At an account whose digest is replaced while it is verified: by its renewal, as a rule."""
+
 LONGEST_AUDIENCE = 255
 LONGEST_USER_AGENT = 255
 
@@ -66,11 +74,13 @@ class AccountRoutes:
         database: Database,
         tokens: Tokens,
         passwords: Passwords,
+        throttle: Throttle,
         clock: Callable[[], datetime],
     ):
         self._database = database
         self._tokens = tokens
         self._passwords = passwords
+        self._throttle = throttle
         self._clock = clock
 
     def __iter__(self) -> Iterator[Route]:
@@ -82,6 +92,9 @@ class AccountRoutes:
         """Create an account and sign in to it."""
         audience = _audience(request)
         account, errors = judge_sign_up(await _given(request) or {})
+        if "email" not in errors:  # then we say whether it is taken
+            self._passwords.require_room()
+            await self._throttle.sign_up(account.email, request.client)
         await self._refuse_what_is_wrong(account, errors)
         digest = await self._passwords.digest(account.password)
         now = _to_the_millisecond(self._clock())
@@ -106,6 +119,7 @@ class AccountRoutes:
         user_id = create_user(connection, account, digest, now)
         issued = self._tokens.issue(user_id, audience, now)
         open_session(connection, user_id, digest, issued, origin, now)
+        remember_address(connection, user_id, self._throttle.place(origin.address), now)
         return User(user_id, account.email, digest, account.phone_number, now, now), issued.token
 
     async def sign_in(self, request: Request) -> Response:
@@ -115,18 +129,26 @@ class AccountRoutes:
         if given is None:
             raise Unauthorized(NOT_SIGNED_IN)
         email, password = _credentials(given)
-        user = await self._database.read(find_user_by_email, stored_address(email))
+        self._passwords.require_room()
+        attempt = await self._throttle.sign_in(stored_address(email), request.client)
+        user = attempt.user
+        for _ in range(MOST_LOOKS):
+            verified = await self._verify(password, user)
+            now = self._clock()
+            issued = self._tokens.issue(verified.user.id, audience, now)
+            if await self._database.write(
+                _let_in, attempt, verified, issued, _origin(request), now
+            ):
+                return _signed_in(verified.user, issued.token)
+            user = await self._database.read(find_user_by_email, verified.user.email)
+        raise Unauthorized(WRONG)
+
+    async def _verify(self, password: str, user: User | None) -> "Verified":
         digest = user.password_digest if user else None
-        if not await self._passwords.verify(password, digest) or user is None:
+        is_right, renewed = await self._passwords.verify_and_renew(password, digest)
+        if user is None or not is_right:
             raise Unauthorized(WRONG)
-        now = self._clock()
-        issued = self._tokens.issue(user.id, audience, now)
-        opened = await self._database.write(
-            open_session, user.id, user.password_digest, issued, _origin(request), now
-        )
-        if not opened:  # the password was changed while this one was verified
-            raise Unauthorized(WRONG)
-        return _signed_in(user, issued.token)
+        return Verified(user, renewed)
 
     async def sign_out(self, request: Request) -> Response:
         """Revoke the token that the request carries, on every server process at once."""
@@ -146,6 +168,35 @@ class AccountRoutes:
         if taken:
             errors["email"] = [TAKEN]
         refuse(errors)
+
+
+class Verified(NamedTuple):
+    """Whose password was given, and the digest to keep from now on, if it is another."""
+
+    user: User
+    renewed: str | None
+
+
+def _let_in(
+    connection: Connection,
+    attempt: Attempt,
+    verified: Verified,
+    issued: Issued,
+    origin: Origin,
+    now: datetime,
+) -> bool:
+    """Open the session, unless the digest was replaced since it was verified."""
+    user, digest = verified.user, verified.user.password_digest
+    if verified.renewed:
+        if not renew_digest(connection, user.id, digest, verified.renewed):
+            return False
+        digest = verified.renewed
+    if not open_session(connection, user.id, digest, issued, origin, now):
+        return False
+    if attempt.is_place_stale:
+        remember_address(connection, user.id, attempt.place, now)
+    give_tries_back(connection, attempt.counters, now)
+    return True
 
 
 def _signed_in(user: User, token: str) -> Response:
@@ -215,10 +266,12 @@ _WHEN = "2026-11-23T16:23:29.767Z"
 _ANSWER = msgspec.json.encode(Account(1859, ".+driver@example.com", None, _WHEN, _WHEN))
 _AGAIN = {"type": "string", "format": "password"}
 
+_TOO_OFTEN = "Too often, for this account or from this address"
+
 _SIGN_UP = Operation(
     "Sign up",
     tag="Users",
-    answers={201: "Signed up and in", 422: "Values refused"},
+    answers={201: "Signed up and in", 422: "Values refused", 429: _TOO_OFTEN},
     schema=Account,
     key="user",
     parameters=(
@@ -238,7 +291,7 @@ _SIGN_UP = Operation(
 _SIGN_IN = Operation(
     "Sign in",
     tag="Users",
-    answers={201: "Signed in", 401: WRONG},
+    answers={201: "Signed in", 401: WRONG, 429: _TOO_OFTEN},
     schema=Account,
     key="user",
     parameters=(_EMAIL, _PASSWORD),

@@ -1,6 +1,6 @@
 """Who may sign in, where they are signed in, and which tokens no longer count."""
 
-from sqlalchemy import Column, ForeignKey, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, Text
 
 from roadworthy.database import Identity, Instant, metadata
 
@@ -28,6 +28,21 @@ sessions = Table(
     Column("expires_at", Instant, nullable=False, index=True),
     Column("address", Text),  # where the sign-in came from
     Column("user_agent", Text),
+)
+
+known_addresses = Table(
+    "known_addresses",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("place", LargeBinary, primary_key=True),  # keyed digest of where they signed in
+    Column("seen_at", Instant, nullable=False, index=True),  # to the day
+)
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),  # keyed digest of what is counted, and for whom
+    Column("clear_at", BigInteger, nullable=False, index=True),  # see `Counter`; then not needed
 )
 
 revoked_tokens = Table(

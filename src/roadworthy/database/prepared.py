@@ -34,17 +34,13 @@ class Prepared:
 
         Raises SQLAlchemy's `IntegrityError`, and else what the driver raises.
         """
-        compiled = self._for(connection.dialect)
-        driver: Any = connection.connection.driver_connection
-        arguments = compiled.arguments_of(values)
-        try:
-            if isinstance(driver, sqlite3.Connection):
-                row = driver.execute(compiled.sql, arguments).fetchone()
-            else:
-                row = await_only(driver.fetchrow(compiled.sql, *arguments))
-        except _BROKEN_RULE as error:
-            raise IntegrityError(compiled.sql, None, error) from error
-        return None if row is None else compiled.row_of(row)
+        row = self._ask(connection, values, every=False)
+        return None if row is None else self._for(connection.dialect).row_of(row)
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Every row, in the same way."""
+        rows = self._ask(connection, values, every=True)
+        return [self._for(connection.dialect).row_of(row) for row in rows]
 
     def first_by_name(
         self, connection: Connection, values: Mapping[str, Any]
@@ -56,6 +52,19 @@ class Prepared:
             if row is None
             else dict(zip(self._for(connection.dialect).names, row, strict=True))
         )
+
+    def _ask(self, connection: Connection, values: Mapping[str, Any], *, every: bool) -> Any:
+        compiled = self._for(connection.dialect)
+        driver: Any = connection.connection.driver_connection
+        arguments = compiled.arguments_of(values)
+        try:
+            if isinstance(driver, sqlite3.Connection):
+                found = driver.execute(compiled.sql, arguments)
+                return found.fetchall() if every else found.fetchone()
+            fetch = driver.fetch if every else driver.fetchrow
+            return await_only(fetch(compiled.sql, *arguments))
+        except _BROKEN_RULE as error:
+            raise IntegrityError(compiled.sql, None, error) from error
 
     def _for(self, dialect: Dialect) -> "_Compiled":
         found = self._compiled.get(dialect.name)

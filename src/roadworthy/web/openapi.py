@@ -228,7 +228,7 @@ def _headers(status: int, operation: Operation) -> Schema:
         headers["Authorization"] = "`Bearer` and the token"
     if status == 401:  # noqa: PLR2004
         headers["WWW-Authenticate"] = "`Bearer`"
-    if status == 503:  # noqa: PLR2004
+    if status in {429, 503}:
         headers["Retry-After"] = "Seconds to wait"
     return {
         name: {"description": description, "schema": {"type": "string"}}

@@ -7,6 +7,7 @@ from roadworthy.wire.errors import (
     NotFound,
     Refusal,
     ServiceUnavailable,
+    TooManyRequests,
     Unauthorized,
     Unprocessable,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Response",
     "Route",
     "ServiceUnavailable",
+    "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
     "etag_of",

@@ -18,6 +18,7 @@ from roadworthy.wire.errors import (
 )
 from roadworthy.wire.headers import BODILESS, etag_of, headers_of, matches
 from roadworthy.wire.messages import Receive, Request, Response, Scope, Send
+from roadworthy.wire.proxies import Networks
 from roadworthy.wire.routes import Route
 
 log = structlog.get_logger()
@@ -33,7 +34,13 @@ class Application:
     """Serves `routes`; `start` and `stop` run on the event loop before and after."""
 
     def __init__(
-        self, routes: Iterable[Route], *, origins: frozenset[str], start: Hook, stop: Hook
+        self,
+        routes: Iterable[Route],
+        *,
+        origins: frozenset[str],
+        trusted_proxies: Networks,
+        start: Hook,
+        stop: Hook,
     ):
         self._routes: dict[str, dict[str, Route]] = {}
         for route in routes:
@@ -42,6 +49,7 @@ class Application:
             if "GET" in methods:
                 methods["HEAD"] = methods["GET"]
         self._cross_origin = CrossOrigin(origins)
+        self._trusted_proxies = trusted_proxies
         self._start, self._stop = start, stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +69,7 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request = Request(scope, receive)
+        request = Request(scope, receive, self._trusted_proxies)
         methods = self._routes.get(request.path) or self._routes.get(_usual(request.path))
         if methods:
             request.path = next(iter(methods.values())).path

@@ -70,6 +70,15 @@ class TooLarge(_Plain):
         super().__init__(f"a body may have {limit} bytes")
 
 
+class TooManyRequests(_Plain):
+    """429: too often; `retry_after` seconds later one is taken."""
+
+    status = 429
+
+    def __init__(self, retry_after: int):
+        super().__init__(headers={"retry-after": str(retry_after)})
+
+
 class ServerError(_Plain):
     """500: a fault of ours."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.wire.errors import BadRequest, RequestTimeout, ServiceUnavailable, TooLarge
+from roadworthy.wire.proxies import Networks, client_behind
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,14 +33,18 @@ _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
 
 
 class Request:
-    """One request. Header names are lower-case bytes, as ASGI gives them."""
+    """One request. Header names are lower-case bytes, as ASGI gives them.
+
+    The word of a peer among `trusted_proxies` is taken for who asks.
+    """
 
     __slots__ = (
         "_body",
         "_is_received",
+        "_peer",
         "_receive",
         "_scope",
-        "client",
+        "_trusted_proxies",
         "headers",
         "id",
         "method",
@@ -47,7 +52,7 @@ class Request:
         "query",
     )
 
-    def __init__(self, scope: Scope, receive: Receive):
+    def __init__(self, scope: Scope, receive: Receive, trusted_proxies: Networks = ()):
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
@@ -55,7 +60,8 @@ class Request:
         if len(self.headers) != len(scope["headers"]):
             self._join_lines(scope["headers"])
         self.id = request_id(self.headers.get(b"x-request-id"))
-        self.client: str = (scope.get("client") or ("",))[0]
+        self._peer: str = (scope.get("client") or ("",))[0]
+        self._trusted_proxies = trusted_proxies
         self._scope = scope
         self._receive = receive
         self._body: bytes | None = None
@@ -77,6 +83,14 @@ class Request:
         return None
 
     @property
+    def client(self) -> str:
+        """The address of who asks."""
+        forwarded_for = self.header(b"x-forwarded-for")
+        if forwarded_for is None or not self._trusted_proxies:
+            return self._peer
+        return client_behind(self._peer, forwarded_for, self._trusted_proxies)
+
+    @property
     def is_local(self) -> bool:
         """Whether it was sent from this machine, to this machine, and shows no sign of a proxy."""
         host = self.headers.get(b"host", b"").decode("latin-1")
@@ -84,16 +98,17 @@ class Request:
         return (
             hosts == 1
             and self._scope["http_version"] != "1.0"  # so speak proxies that say nothing else
-            and self.client in {"127.0.0.1", "::1"}
+            and self._peer in {"127.0.0.1", "::1"}
             and _LOCAL_HOST.fullmatch(host) is not None
             and not any(b"forwarded" in name or name in _OF_PROXIES for name in self.headers)
         )
 
     def _join_lines(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
         """Several lines of a header that is a list are one list (RFC 9110, 5.3)."""
-        tags = [value for name, value in lines if name == b"if-none-match"]
-        if tags:
-            self.headers[b"if-none-match"] = b", ".join(tags)
+        for list_name in (b"if-none-match", b"x-forwarded-for"):
+            values = [value for name, value in lines if name == list_name]
+            if values:
+                self.headers[list_name] = b", ".join(values)
 
     async def body(self, most: int = MOST_BODY_BYTES) -> bytes:
         """The whole body, of at most `most` bytes. Raises a 400, 408, 413 or 503 `Refusal`."""

@@ -1,0 +1,67 @@
+"""The rules of a counter: how many tries are left, and how long until there is one.
+
+The generic cell rate algorithm (ITU-T I.371): all that is kept is the moment at which the counter
+is clear again. Each try moves it on by one step, and a try that would move it further than the
+limit's period is not taken.
+"""
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+from roadworthy.settings import Limit
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_OF_ONE_CLIENT = 64
+"""The bits of an IPv6 address that name a network; the rest its client picks (RFC 4291, 2.5.4)."""
+
+
+class Counter(NamedTuple):
+    """What is counted under `key`, to a limit. Moments and lengths are in microseconds."""
+
+    key: bytes
+    limit: Limit
+
+    @property
+    def step(self) -> int:
+        """How long until a try comes back."""
+        return self.period // self.limit.tries
+
+    @property
+    def period(self) -> int:
+        """How long until all are back."""
+        return self.limit.period // _MICROSECOND
+
+    def wait(self, clear_at: int | None, now: int) -> int:
+        """How long until a try is left, 0 when one is."""
+        if clear_at is None or clear_at > self.nonsense_after(now):
+            return 0
+        return max(0, clear_at - self.taken_until(now))
+
+    def taken_until(self, now: int) -> int:
+        """A counter that is clear later than this has no try left."""
+        return now + self.period - self.step
+
+    def nonsense_after(self, now: int) -> int:
+        """What is clear later than this comes from another limit, or a clock that was wrong."""
+        return now + 2 * self.period
+
+
+def microseconds(moment: datetime) -> int:
+    """`moment` as a number that SQL can add to."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def place_of(client: str) -> str:
+    """What counts as one place: an IPv4 address, an IPv6 network."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ip_network((int(address), _OF_ONE_CLIENT), strict=False))
+    return str(address)

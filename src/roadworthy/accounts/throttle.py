@@ -1,0 +1,115 @@
+"""Holds those who try too often, over all processes of one database."""
+
+import hmac
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from roadworthy.accounts.counter import Counter, place_of
+from roadworthy.accounts.queries import (
+    User,
+    find_wait,
+    find_who_signs_in,
+    take_tries,
+)
+from roadworthy.database import Database
+from roadworthy.settings import Limits, Settings
+from roadworthy.wire import TooManyRequests
+
+ADDRESSES_KNOWN = timedelta(days=90)
+"""For so long after a sign-in from an address, strangers cannot lock its account there."""
+
+
+class Attempt(NamedTuple):
+    """A sign-in that was let try: whose it would be, and what to give back when it is theirs."""
+
+    user: User | None
+    place: bytes
+    is_place_stale: bool
+    counters: tuple[Counter, ...]
+
+
+class Throttle:
+    """Counts before the work is done; what it keeps names nobody to who has no `secret`.
+
+    `email` is an address as it is stored, of an account or of none: both are treated alike.
+    `client` is a request's. `clock` gives the current time, in UTC.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        secret: str,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._settings = settings
+        self._key = hmac.digest(secret.encode(), b"throttle", "sha256")
+        self._clock = clock
+
+    async def sign_up(self, email: str, client: str) -> None:
+        """Raises a 429 `Refusal` when it is too often."""
+        limits = self._settings.sign_up_limit
+        await self._take(self._counters("sign-up", email, place_of(client), limits))
+
+    async def mail(self, email: str, client: str) -> None:
+        """Call before who is not signed in gets a mail. Raises a 429 `Refusal` when too often."""
+        limits = self._settings.mail_limit
+        await self._take(self._counters("mail", email, place_of(client), limits))
+
+    async def sign_in(self, email: str, client: str) -> Attempt:
+        """Who would sign in, when they may try. Raises a 429 `Refusal` when it is too often.
+
+        Where an account has signed in before, only tries at it from there count: whatever others
+        do, there or elsewhere, its right password is taken.
+        """
+        user, seen_at = await self._database.read(find_who_signs_in, email, self.place(client))
+        counters = self._sign_in_counters(email, place_of(client), is_known=seen_at is not None)
+        await self._take(counters)
+        return Attempt(user, self.place(client), _is_stale(seen_at, self._clock()), counters)
+
+    def place(self, client: str) -> bytes:
+        """What is kept of the address of `client`, for `remember_address`."""
+        return self._digest("place", place_of(client))
+
+    def _sign_in_counters(self, email: str, place: str, *, is_known: bool) -> tuple[Counter, ...]:
+        """As many where it is known: who measures the time shall not learn that either."""
+        limits = self._settings.sign_in_limit
+        if is_known:
+            there = f"{email}\0{place}"
+            return self._counters("sign-in where it is known", there, there, limits)
+        return self._counters("sign-in", email, place, limits)
+
+    def _counters(
+        self, what: str, account: str, address: str, limits: Limits
+    ) -> tuple[Counter, ...]:
+        counted = (("account", account, limits.account), ("address", address, limits.address))
+        counters = (
+            Counter(self._digest(what, kind, whose), limit)
+            for kind, whose, limit in counted
+            if limit
+        )
+        return tuple(sorted(counters))  # in one order, so that no two wait for each other
+
+    async def _take(self, counters: tuple[Counter, ...]) -> None:
+        if not counters:
+            return
+        now = self._clock()
+        wait = await self._database.read(find_wait, counters, now)  # a flood costs no write
+        if not wait:
+            if await self._database.write_one(take_tries, counters, now):
+                return
+            wait = await self._database.read(find_wait, counters, now)
+        raise TooManyRequests(max(1, math.ceil(wait.total_seconds())))
+
+    def _digest(self, *parts: str) -> bytes:
+        return hmac.digest(self._key, "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")[
+            :16
+        ]
+
+
+def _is_stale(seen_at: datetime | None, now: datetime) -> bool:
+    """Whether a sign-in should be written down: once a day is enough."""
+    return seen_at is None or now - seen_at > timedelta(days=1)

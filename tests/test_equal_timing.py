@@ -1,0 +1,90 @@
+"""A refused sign-in takes as long whether the account exists, and whatever its digest.
+
+"No test at 95 %" finds one difference in twenty that is not there. So a difference counts only when
+a second, separate measurement finds one too: by chance alone that happens once in 400 runs, and a
+difference that is there is found both times.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Place
+from tests.support.client import Client
+from tests.support.drivers import PASSWORD, new_driver
+from tests.support.service import Service
+from tests.support.tables import open_tables
+from tests.support.timing import measured, told_apart
+from tests.test_moved_passwords import devises
+from tests.test_storm import AT_FULL_COST
+
+ROUNDS = 500
+
+SIGN_IN = "/api/v1/users/sign_in"
+
+
+def test_refused_sign_ins_are_not_told_apart(
+    place: Place, start: Callable[..., Service], connect: Callable[[str], Client]
+) -> None:
+    tables = open_tables(place.url)
+    ours = AT_FULL_COST.hash(PASSWORD)
+    known, stranger = (new_driver(tables, password_digest=ours) for _ in range(2))
+    moved_in = new_driver(tables, password_digest=devises(PASSWORD, cost=6))
+    other = new_driver(tables, password_digest=devises(PASSWORD, cost=4))
+    tables.close()
+    client = connect(start(place.folder, place.settings).url)
+
+    def signs_in(email: str, password: str) -> Callable[[], float]:
+        body = json.dumps({"user": {"email": email, "password": password}})
+
+        def seconds() -> float:
+            began = time.perf_counter()
+            answer = client.send("POST", SIGN_IN, {"content-type": "application/json"}, body)
+            took = time.perf_counter() - began
+            assert answer.status == (201 if password == PASSWORD else 401), answer
+            return took
+
+        return seconds
+
+    signs_in(known.email, PASSWORD)()
+    kinds = {
+        "an account": signs_in(stranger.email, "not the password"),
+        "an account that signed in there": signs_in(known.email, "not the password"),
+        "one that moved in": signs_in(moved_in.email, "not the password"),
+        "another": signs_in(other.email, "not the password"),
+        "nobody": signs_in("nobody@example.com", "not the password"),
+    }
+    chance = random.Random(1)  # noqa: S311 -- chance, not a secret
+    first = told_apart(measured(kinds, ROUNDS, chance), chance)
+    second = first and told_apart(measured(kinds, ROUNDS, chance), chance)
+
+    assert not second, f"twice: {first}, then {second}"
+
+
+@pytest.mark.parametrize(
+    ("slower", "apart"),
+    [
+        (lambda seconds, _: seconds, False),
+        (lambda seconds, _: seconds + 0.001, True),  # a millisecond in thirty
+        (lambda seconds, chance: seconds + chance.gauss(0, 0.006), True),  # the same, less steady
+    ],
+    ids=["alike", "slower", "less steady"],
+)
+def test_a_difference_is_found(
+    slower: Callable[[float, random.Random], float], *, apart: bool
+) -> None:
+    """On a machine whose pace changes, and which halts now and then."""
+    chance = random.Random(2)  # noqa: S311 -- chance, not a secret
+    pace = 0.03
+
+    def one() -> float:
+        nonlocal pace
+        pace = max(0.02, pace + chance.gauss(0, 0.0001))
+        return pace + abs(chance.gauss(0, 0.002)) + (0.1 if chance.random() < 0.02 else 0)
+
+    times = measured({"one": one, "other": lambda: slower(one(), chance)}, ROUNDS, chance)
+
+    assert bool(told_apart(times, chance)) is apart

@@ -1,0 +1,396 @@
+"""Who tries too often waits, wherever they ask; whose account it is does not wait for them."""
+
+import asyncio
+import json
+import time
+from collections import Counter as Count
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadworthy.accounts import Throttle
+from roadworthy.accounts.counter import Counter, place_of
+from roadworthy.database import open_database
+from roadworthy.settings import Limit, load_settings
+from roadworthy.wire import TooManyRequests
+from tests.conftest import Place
+from tests.support.client import Answer, Client
+from tests.support.drivers import PASSWORD, Driver, new_driver
+from tests.support.scenario import error, hold_to_conventions
+from tests.support.service import Service, run
+from tests.support.tables import Tables, open_tables
+
+Start = Callable[..., Service]
+Connect = Callable[[str], Client]
+
+SIGN_IN = "/api/v1/users/sign_in"
+SIGN_UP = "/api/v1/users"
+
+HOME, ELSEWHERE, THIRD = "192.0.2.1", "192.0.2.2", "198.51.100.3"
+NEVER = "100000/1m"
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def tables(place: Place) -> Iterator[Tables]:
+    tables = open_tables(place.url)
+    yield tables
+    tables.close()
+
+
+@pytest.fixture
+def driver(tables: Tables) -> Driver:
+    return new_driver(tables)
+
+
+class Asking:
+    """Asks one service as somebody at an address, by way of a proxy that it trusts."""
+
+    def __init__(self, client: Client):
+        self._client = client
+
+    def sign_in(self, email: str, password: str = PASSWORD, at: str = HOME) -> Answer:
+        return self._post(SIGN_IN, email, password, at)
+
+    def fail(self, email: str, at: str = HOME) -> Answer:
+        return self._post(SIGN_IN, email, "not the password", at)
+
+    def sign_up(self, email: str, password: str = PASSWORD, at: str = HOME) -> Answer:
+        return self._post(SIGN_UP, email, password, at)
+
+    def _post(self, path: str, email: str, password: str, at: str) -> Answer:
+        headers = {"content-type": "application/json", "x-forwarded-for": at}
+        body = json.dumps({"user": {"email": email, "password": password}})
+        return self._client.send("POST", path, headers, body)
+
+
+@pytest.fixture
+def serve(place: Place, start: Start, connect: Connect) -> Callable[..., Asking]:
+    """Starts a service with limits; `sign_in="3/1h,off"` and so on."""
+
+    def begin(*arguments: str, **limits: str) -> Asking:
+        settings = {
+            **place.settings,
+            "ROADWORTHY_TRUSTED_PROXIES": "127.0.0.1",
+            **{f"ROADWORTHY_{name.upper()}_LIMIT": limit for name, limit in limits.items()},
+        }
+        return Asking(connect(start(place.folder, settings, *arguments).url))
+
+    return begin
+
+
+def hold_refused(answer: Answer, at_most: int) -> None:
+    assert (answer.status, answer.json) == (429, error(429)), answer
+    hold_to_conventions(answer, "POST")
+    assert 0 < int(answer.header("retry-after") or 0) <= at_most, answer
+
+
+# Sign-in
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["an account", "nobody's address"])
+def test_wrong_passwords_for_one_address(
+    serve: Callable[..., Asking], driver: Driver, *, exists: bool
+) -> None:
+    """From anywhere, written anyhow, whether there is such an account or not."""
+    asking = serve(sign_in=f"3/1h,{NEVER}")
+    email = driver.email if exists else "nobody@example.com"
+    tries = [
+        asking.fail(email, HOME),
+        asking.fail(f" {email.upper()}\t", ELSEWHERE),
+        asking.fail(email, THIRD),
+    ]
+
+    assert [answer.status for answer in tries] == [401, 401, 401]
+    for at in (HOME, ELSEWHERE, THIRD, "203.0.113.4"):
+        hold_refused(asking.sign_in(email, at=at), at_most=20 * 60)
+    assert asking.fail("another@example.com", HOME).status == 401
+
+
+def test_wrong_passwords_from_one_address(serve: Callable[..., Asking], driver: Driver) -> None:
+    asking = serve(sign_in=f"{NEVER},3/1h")
+
+    for number in range(3):
+        assert asking.fail(f"nobody{number}@example.com").status == 401
+    hold_refused(asking.sign_in(driver.email), at_most=20 * 60)
+    assert asking.sign_in(driver.email, at=ELSEWHERE).status == 201
+
+
+def test_an_ipv6_network_is_one_address(serve: Callable[..., Asking]) -> None:
+    asking = serve(sign_in=f"{NEVER},2/1h")
+
+    assert asking.fail("a@example.com", "2001:db8:1:2::1").status == 401
+    assert asking.fail("b@example.com", "2001:db8:1:2:ffff::2").status == 401
+    hold_refused(asking.fail("c@example.com", "2001:db8:1:2::3"), at_most=30 * 60)
+    assert asking.fail("d@example.com", "2001:db8:1:3::1").status == 401
+
+
+def test_after_the_time_that_is_said_a_try_is_taken(
+    serve: Callable[..., Asking], driver: Driver
+) -> None:
+    """By the stricter of the two limits, and never counting tries that were refused."""
+    asking = serve(sign_in="2/6s,3/6s")
+    tries = (asking.fail(driver.email) for _ in range(30))
+    refused = next(answer for answer in tries if answer.status == 429)
+    hold_refused(refused, at_most=3)
+    time.sleep(int(refused.header("retry-after") or 0))
+
+    assert asking.fail(driver.email).status == 401
+
+
+def test_right_passwords_are_not_counted(serve: Callable[..., Asking], tables: Tables) -> None:
+    """However many drivers share an address, and however often one signs in anew."""
+    asking = serve(sign_in="2/1h,2/1h")
+    drivers = [new_driver(tables) for _ in range(6)]
+
+    for driver in drivers:
+        assert asking.sign_in(driver.email).status == 201
+    for number in range(6):
+        assert asking.sign_in(drivers[0].email, at=f"203.0.113.{number}").status == 201
+    for _ in range(6):
+        assert asking.sign_in(drivers[0].email).status == 201
+
+
+def test_who_signed_in_there_before_is_never_locked_out_by_strangers(
+    serve: Callable[..., Asking], driver: Driver
+) -> None:
+    asking = serve(sign_in="3/1h,3/1h")
+    assert asking.sign_in(driver.email, at=HOME).status == 201
+
+    for _ in range(3):
+        assert asking.fail(driver.email, ELSEWHERE).status == 401
+    for number in range(3):
+        assert asking.fail(f"nobody{number}@example.com", HOME).status == 401
+    hold_refused(asking.sign_in(driver.email, at=ELSEWHERE), at_most=20 * 60)
+    hold_refused(asking.sign_in(driver.email, at=THIRD), at_most=20 * 60)
+    hold_refused(asking.fail("nobody@example.com", HOME), at_most=20 * 60)
+
+    assert asking.sign_in(driver.email, at=HOME).status == 201
+
+
+def test_who_signed_up_there_is_known_there(serve: Callable[..., Asking]) -> None:
+    asking = serve(sign_in="1/1h,1/1h")
+    assert asking.sign_up("new@example.com", at=HOME).status == 201
+    assert asking.fail("new@example.com", ELSEWHERE).status == 401
+    assert asking.fail("nobody@example.com", HOME).status == 401
+
+    assert asking.sign_in("new@example.com", at=HOME).status == 201
+
+
+def test_wrong_passwords_where_it_is_known(serve: Callable[..., Asking], driver: Driver) -> None:
+    """Have a limit too, of their own."""
+    asking = serve(sign_in="3/1h,off")
+    assert asking.sign_in(driver.email, at=HOME).status == 201
+
+    for _ in range(3):
+        assert asking.fail(driver.email, HOME).status == 401
+    hold_refused(asking.sign_in(driver.email, at=HOME), at_most=20 * 60)
+    assert asking.sign_in(driver.email, at=ELSEWHERE).status == 201
+
+
+def test_nonsense_is_not_counted(serve: Callable[..., Asking], driver: Driver) -> None:
+    asking = serve(sign_in="1/1h,1/1h")
+
+    for _ in range(3):
+        assert asking.sign_in("\0").status == 401
+    assert asking.sign_in(driver.email).status == 201
+
+
+def test_limits_hold_over_processes_and_a_restart(
+    place: Place, start: Start, driver: Driver
+) -> None:
+    """Fifty at once, to two services of two processes each."""
+    settings = {**place.settings, "ROADWORTHY_SIGN_IN_LIMIT": f"10/10h,{NEVER}"}
+    services = [start(place.folder, settings, "--workers", "2") for _ in range(2)]
+
+    def fail(number: int) -> int:
+        client = Client(services[number % 2].url)
+        try:
+            return Asking(client).fail(driver.email).status
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(50) as threads:
+        assert Count(threads.map(fail, range(50))) == {401: 10, 429: 40}
+
+    for service in services:
+        assert service.stop() == 0
+    services[:] = [start(place.folder, settings)] * 2
+    assert fail(0) == 429
+
+
+def test_limits_that_are_off(serve: Callable[..., Asking], driver: Driver, tables: Tables) -> None:
+    asking = serve(sign_in="off", sign_up="off")
+
+    for number in range(12):
+        assert asking.fail(driver.email).status == 401
+        assert asking.sign_up(f"off{number}@example.com").status == 201
+    assert tables.rows("throttles") == []
+
+
+# Sign-up and mail
+
+
+def test_sign_ups_of_one_address(serve: Callable[..., Asking], driver: Driver) -> None:
+    """Whether it is taken is told only so often."""
+    asking = serve(sign_up=f"2/1h,{NEVER}")
+
+    for at in (HOME, ELSEWHERE):
+        assert asking.sign_up(driver.email, at=at).status == 422
+    hold_refused(asking.sign_up(driver.email, at=THIRD), at_most=30 * 60)
+
+
+def test_sign_ups_from_one_address(serve: Callable[..., Asking], tables: Tables) -> None:
+    asking = serve(sign_up=f"{NEVER},3/1h")
+
+    assert asking.sign_up("one@example.com").status == 201
+    assert asking.sign_up("one@example.com").status == 422
+    assert asking.sign_up("two@example.com", password="short").status == 422
+    hold_refused(asking.sign_up("three@example.com"), at_most=20 * 60)
+    assert asking.sign_up("four@example.com", at=ELSEWHERE).status == 201
+    assert tables.rows("users", email="three@example.com") == []
+
+
+def test_a_sign_up_that_asks_nothing_of_us_is_not_counted(serve: Callable[..., Asking]) -> None:
+    asking = serve(sign_up="1/1h,1/1h")
+
+    for _ in range(3):
+        assert asking.sign_up("no address").status == 422
+    assert asking.sign_up("address@example.com").status == 201
+
+
+async def _ask_for_mails(place: Place, addresses: list[tuple[str, str]]) -> list[int]:
+    """What each may: 0, or the seconds to wait."""
+    settings = load_settings({**place.settings, "ROADWORTHY_MAIL_LIMIT": "2/1h,3/1h"})
+    database = open_database(place.url)
+    await database.open()
+    throttle = Throttle(database, settings, "secret", lambda: datetime.now(UTC))
+    waits = []
+    for email, client in addresses:
+        try:
+            await throttle.mail(email, client)
+            waits.append(0)
+        except TooManyRequests as refused:
+            waits.append(int(refused.headers["retry-after"]))
+    await database.close()
+    return waits
+
+
+def test_mails(place: Place) -> None:
+    waits = asyncio.run(
+        _ask_for_mails(
+            place,
+            [
+                ("a@b", HOME),
+                ("a@b", ELSEWHERE),
+                ("a@b", THIRD),  # the third to one address
+                ("c@d", HOME),
+                ("e@\ud83d", HOME),
+                ("g@h", HOME),  # the fourth from one address
+                ("g@h", ELSEWHERE),
+            ],
+        )
+    )
+
+    assert [wait > 0 for wait in waits] == [False, False, True, False, False, True, False]
+    assert 29 * 60 < waits[2] <= 30 * 60
+    assert 19 * 60 < waits[5] <= 20 * 60
+
+
+# What is kept
+
+
+def test_what_is_kept_names_nobody(
+    serve: Callable[..., Asking], driver: Driver, tables: Tables
+) -> None:
+    asking = serve(sign_in="10/15m,100/15m")
+    asking.fail("nobody@example.com", ELSEWHERE)
+    asking.sign_in(driver.email, at=ELSEWHERE)
+
+    counted, known = tables.rows("throttles"), tables.rows("known_addresses")
+    assert (len(counted), len(known)) == (3, 1)
+    for row in counted:
+        assert len(row["key"]) == 16
+    assert len(known[0]["place"]) == 16
+    assert known[0]["user_id"] == driver.id
+
+
+def test_what_is_not_needed_is_forgotten(place: Place, driver: Driver, tables: Tables) -> None:
+    now = datetime.now(UTC)
+
+    def clear(after: timedelta) -> int:
+        return int((now + after).timestamp() * 1_000_000)
+
+    throttles, known = tables["throttles"], tables["known_addresses"]
+    old = [
+        {"key": number.to_bytes(16), "clear_at": clear(-timedelta(seconds=number))}
+        for number in range(1, 2501)
+    ]
+    tables.execute(throttles.insert().values(old))
+    tables.execute(throttles.insert().values(key=b"later", clear_at=clear(timedelta(hours=1))))
+    for place_of_sign_in, seen_at in ((b"old", now - 91 * DAY), (b"lately", now - 89 * DAY)):
+        tables.execute(
+            known.insert().values(user_id=driver.id, place=place_of_sign_in, seen_at=seen_at)
+        )
+
+    assert run("maintain", settings=place.settings).returncode == 0
+
+    assert [row["key"] for row in tables.rows("throttles")] == [b"later"]
+    assert [row["place"] for row in tables.rows("known_addresses")] == [b"lately"]
+
+
+# Rules
+
+
+LIMITS = st.builds(
+    Limit, st.integers(1, 1000), st.integers(1, 10**6).map(lambda s: timedelta(seconds=s))
+)
+
+
+@given(limit=LIMITS, pauses=st.lists(st.integers(0, 10**12), max_size=50))
+def test_tries_come_back_one_by_one(limit: Limit, pauses: list[int]) -> None:
+    """In no stretch of time are more taken than all at once and those that came back in it."""
+    counter = Counter(b"", limit)
+    clear_at, now = None, 0
+    taken: list[int] = []
+    for pause in pauses:
+        now += pause
+        wait = counter.wait(clear_at, now)
+        assert wait <= counter.step, "more than one try is waited for"
+        if wait == 0:
+            clear_at = max(clear_at or 0, now) + counter.step
+            taken.append(now)
+        else:
+            assert counter.wait(clear_at, now + wait) == 0, "not true"
+            assert counter.wait(clear_at, now + wait - 1) > 0, "too long"
+
+    for first, began in enumerate(taken):
+        for last, ended in enumerate(taken[first:], first):
+            assert last - first + 1 <= limit.tries + (ended - began) // counter.step
+
+
+@given(limit=LIMITS, ahead=st.integers(1, 10**15))
+def test_a_clock_that_was_wrong_locks_nobody_out_for_longer(limit: Limit, ahead: int) -> None:
+    counter = Counter(b"", limit)
+    assert counter.wait(ahead, 0) <= counter.period + counter.step
+
+
+@pytest.mark.parametrize(
+    ("client", "place"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("unix:", "unix:"),
+    ],
+)
+def test_places(client: str, place: str) -> None:
+    assert place_of(client) == place
