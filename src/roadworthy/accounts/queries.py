@@ -10,6 +10,7 @@ from roadworthy.accounts.account import NewAccount
 from roadworthy.accounts.tables import revoked_tokens, sessions, users
 from roadworthy.accounts.tokens import Issued
 from roadworthy.database import Connection, Prepared
+from roadworthy.jobs import delete_some
 
 
 class User(NamedTuple):
@@ -116,9 +117,9 @@ def open_session(
     return opened.rowcount == 1
 
 
-def purge_sessions(connection: Connection, now: datetime) -> int:
-    """Forget the sessions whose token has expired: how many."""
-    return connection.execute(delete(sessions).where(sessions.c.expires_at <= now)).rowcount
+def purge_sessions(connection: Connection, until: datetime) -> int:
+    """Forget some of the sessions whose token had expired at `until`: how many."""
+    return delete_some(connection, sessions, sessions.c.expires_at <= until)
 
 
 def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
@@ -131,7 +132,6 @@ def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) 
     )
 
 
-def purge_revoked_tokens(connection: Connection, now: datetime) -> int:
-    """Forget the revoked tokens that have expired: how many."""
-    expired = delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now)
-    return connection.execute(expired).rowcount
+def purge_revoked_tokens(connection: Connection, until: datetime) -> int:
+    """Forget some of the revoked tokens that had expired at `until`: how many."""
+    return delete_some(connection, revoked_tokens, revoked_tokens.c.expires_at <= until)
