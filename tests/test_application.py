@@ -22,7 +22,9 @@ def ask(raised: Exception) -> list[MutableMapping[str, Any]]:
         raise raised
 
     route = Route("GET", "/", handler)
-    application = Application([route], origins=frozenset(), start=nothing, stop=nothing)
+    application = Application(
+        [route], origins=frozenset(), trusted_proxies=(), start=nothing, stop=nothing
+    )
     scope = {
         "type": "http",
         "http_version": "1.1",

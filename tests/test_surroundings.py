@@ -14,17 +14,19 @@ from pathlib import Path
 
 import pytest
 
+from roadworthy.jobs.worker import POLL_SECONDS
 from tests.conftest import SETTINGS
 from tests.support.client import Answer, Client
 from tests.support.disk import Disk
 from tests.support.drivers import FIELDS, Driver, new_driver, with_profile
 from tests.support.service import COMMAND, Service, environment, run
-from tests.support.tables import open_tables
+from tests.support.tables import Tables, open_tables
 
 Start = Callable[..., Service]
 Connect = Callable[[str], Client]
 
-DAY = 24 * 60 * 60
+HOUR = 60 * 60
+DAY = 24 * HOUR
 UNAVAILABLE = {"status": 503, "error": "Service Unavailable"}
 
 
@@ -284,3 +286,51 @@ def test_a_clock_that_moves(
     assert late.send(client, "POST", FIELDS).status == 200
     assert client.send("GET", "/up").status == 200
     assert service.errors == ""
+
+
+SIGN_OUT = "/api/v1/users/sign_out"
+REVOKED = (401, {"error": "revoked token"})
+
+
+def test_a_clock_that_was_ahead_brings_back_no_token_that_was_signed_out(
+    disk: Disk, data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """Neither one that leaps while we serve, twice, nor one that is ahead as we start."""
+    _, (driver, later) = drivers_of(data, 0, 2)
+    tables = open_tables(f"sqlite:///{data}/roadworthy.db")
+    service = start(tmp_path, {**settings, **disk.settings})
+    _purge_planned(tables, lambda ahead: ahead > 0)
+    _sign_out(connect(service.url), driver)
+    for days in (31, 62, 93):
+        disk.set_clock(days * DAY)
+        time.sleep(3 * POLL_SECONDS)
+    disk.set_clock(0)
+    _sign_out(connect(service.url), later)
+    assert _shown(connect(service.url), driver) == REVOKED
+    service.stop()
+
+    disk.set_clock(31 * DAY)
+    service = start(tmp_path, {**settings, **disk.settings})
+    _purge_planned(tables, lambda ahead: ahead > 30 * DAY)
+    disk.set_clock(0)
+    _purge_planned(tables, lambda ahead: ahead <= HOUR)
+    for each in (driver, later):
+        assert _shown(connect(service.url), each) == REVOKED
+    tables.close()
+
+
+def _sign_out(client: Client, driver: Driver) -> None:
+    assert client.send("DELETE", SIGN_OUT, driver.signed).status == 204
+
+
+def _shown(client: Client, driver: Driver) -> tuple[int, object]:
+    answer = driver.send(client, "GET")
+    return answer.status, answer.json
+
+
+def _purge_planned(tables: Tables, fits: Callable[[float], bool]) -> None:
+    """Wait until the purge is to come in so many seconds, by the right clock, as `fits`."""
+    until = time.monotonic() + 20
+    while not any(fits(job["run_at"].timestamp() - time.time()) for job in tables.rows("jobs")):
+        assert time.monotonic() < until, tables.rows("jobs")
+        time.sleep(0.05)

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
 
 from tests.conftest import Place, Running
 from tests.support.client import Answer, Client
@@ -231,7 +232,7 @@ def _require_gauges(client: Client, service: Service) -> None:
     ):
         assert len(found.get(name, [])) == 1, f"{name} is not there once:\n{service.errors}"
     states = {sample.labels["state"] for sample in found["roadworthy_jobs"]}
-    assert states == {"waiting", "running", "dead"}
+    assert states == {"waiting", "failing", "running", "dead"}
 
 
 def test_the_gauges_are_there(kind: str, client: Client, service: Running) -> None:
@@ -289,18 +290,23 @@ def test_writes_that_wait_behind_a_lock_are_counted(
 def test_jobs_are_counted_by_state(
     fresh_service: Running, connect: Callable[[str], Client]
 ) -> None:
-    """The purge waits; a dead job shows at once."""
+    """The purge waits; one that fails, or a dead job, shows at once."""
     client, tables = connect(fresh_service.url), fresh_service.tables
 
     def counted() -> dict[str, float]:
         samples = read_metrics(client)["roadworthy_jobs"]
         return {sample.labels["state"]: sample.value for sample in samples}
 
-    once_equal(counted, {"waiting": 1, "running": 0, "dead": 0})
+    once_equal(counted, {"waiting": 1, "failing": 0, "running": 0, "dead": 0})
     now = tables.rows("jobs")[0]["run_at"]
     values = {"kind": "purge", "payload": "{}", "attempts": 12, "run_at": now}
     tables.add("jobs", created_at=now, died_at=now, **values)
-    once_equal(counted, {"waiting": 1, "running": 0, "dead": 1})
+    tables.execute(
+        update(tables["jobs"])
+        .where(tables["jobs"].c.died_at.is_(None))
+        .values(last_error="OSError")
+    )
+    once_equal(counted, {"waiting": 0, "failing": 1, "running": 0, "dead": 1})
 
 
 # The log.

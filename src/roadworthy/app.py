@@ -17,15 +17,12 @@ from roadworthy.accounts import (
     purge_throttles,
 )
 from roadworthy.database import Database, open_database
-from roadworthy.jobs import Recurring, Worker
+from roadworthy.jobs import Handler, Worker, purge
 from roadworthy.profiles import ProfileRoutes
 from roadworthy.settings import Settings, load_settings, signing_secrets
 from roadworthy.telemetry import configure_logs
 from roadworthy.web import WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, Application, Route, purge_answers
-
-PURGED_AT_ONCE = 1000
-"""Of what strangers can make many: nobody shall wait for all of them to go."""
 
 
 def create_app(settings: Settings, before_start: Callable[[], None] = lambda: None) -> Application:
@@ -66,15 +63,19 @@ def from_environment(before_start: Callable[[], None]) -> Application:
 def create_worker(database: Database) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
 
-    async def purge(_: Mapping[str, Any]) -> None:
-        await database.write(purge_answers, _now() - ANSWERS_KEPT)
-        await database.write(purge_revoked_tokens, _now())
-        await database.write(purge_sessions, _now())
-        await database.write(purge_known_addresses, _now() - ADDRESSES_KNOWN)
-        while await database.write(purge_throttles, _now(), PURGED_AT_ONCE):
-            pass
+    async def purge_old(payload: Mapping[str, Any]) -> None:
+        if "last_run" not in payload:
+            return
+        # One reading of a clock that is ahead would bring back to life what was revoked: what goes
+        # was old by two, now and at the last run, an hour ago or more.
+        until = min(_now(), datetime.fromisoformat(payload["last_run"]))
+        await purge(database, purge_answers, until - ANSWERS_KEPT)
+        await purge(database, purge_revoked_tokens, until)
+        await purge(database, purge_sessions, until)
+        await purge(database, purge_known_addresses, until - ADDRESSES_KNOWN)
+        await purge(database, purge_throttles, until)
 
-    return Worker(database, {"purge": purge}, (Recurring("purge", timedelta(hours=1)),), _now)
+    return Worker(database, {"purge": Handler(purge_old, every=timedelta(hours=1))}, _now)
 
 
 def describe(settings: Settings) -> bytes:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -94,23 +95,25 @@ def jobs() -> None:
 
 @jobs.command("list")
 def list_jobs() -> None:
-    """Show the jobs that were given up, and why."""
+    """Show the jobs that are failing or were given up, and why."""
     from roadworthy import maintenance  # noqa: PLC0415
 
-    table = _table("Job", "Kind", "Attempts", "Given up at", "Last error")
-    dead = maintenance.dead_jobs(load_settings())
-    for job in dead:
+    table = _table("Job", "Kind", "Attempts", "Tried again", "Given up", "Last error")
+    failed = maintenance.failed_jobs(load_settings())
+    for job in failed:
+        tried, given_up = (None, job.died_at) if job.died_at else (job.run_at, None)
         table.add_row(
             str(job.id),
             escape(job.kind),
             str(job.attempts),
-            f"{job.died_at:%Y-%m-%d %H:%M:%S}Z",
+            _moment(tried),
+            _moment(given_up),
             escape(job.last_error or ""),
         )
-    if dead:
+    if failed:
         Console().print(table)
     else:
-        click.echo("No job was given up.")
+        click.echo("No job is failing or was given up.")
 
 
 @jobs.command("retry")
@@ -174,6 +177,10 @@ def _table(*headings: str) -> Table:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z" if moment else ""
 
 
 def main() -> None:

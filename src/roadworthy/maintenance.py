@@ -1,4 +1,4 @@
-"""What an operator does beside serving: the work that is due, and the jobs that were given up.
+"""What an operator does beside serving: the work that is due, and the jobs that failed.
 
 Raises `MigrationError` when the database is of another release, and `Unavailable`.
 """
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from roadworthy.app import create_worker
 from roadworthy.database import Database, open_database
-from roadworthy.jobs import DeadJob, find_dead_jobs, revive_job
+from roadworthy.jobs import FailedJob, find_failed_jobs, revive_job
 from roadworthy.migrations import require_head
 from roadworthy.settings import Settings
 from roadworthy.telemetry import configure_logs
@@ -23,9 +23,9 @@ def run_due(settings: Settings) -> int:
     return _with_database(settings, lambda database: create_worker(database).run_due())
 
 
-def dead_jobs(settings: Settings) -> list[DeadJob]:
-    """The jobs that were given up, the latest first."""
-    return _with_database(settings, lambda database: database.report(find_dead_jobs))
+def failed_jobs(settings: Settings) -> list[FailedJob]:
+    """The jobs that failed: first those that were given up, the latest first."""
+    return _with_database(settings, lambda database: database.report(find_failed_jobs))
 
 
 def retry_job(settings: Settings, job_id: int) -> bool:

@@ -27,6 +27,7 @@ from roadworthy.accounts.counter import Counter, microseconds
 from roadworthy.accounts.tables import known_addresses, revoked_tokens, sessions, throttles, users
 from roadworthy.accounts.tokens import Issued
 from roadworthy.database import Connection, Prepared
+from roadworthy.jobs import delete_some
 
 
 class User(NamedTuple):
@@ -162,9 +163,9 @@ def renew_digest(connection: Connection, user_id: int, digest: str, renewed: str
     return connection.execute(renewing).rowcount == 1
 
 
-def purge_sessions(connection: Connection, now: datetime) -> int:
-    """Forget the sessions whose token has expired: how many."""
-    return connection.execute(delete(sessions).where(sessions.c.expires_at <= now)).rowcount
+def purge_sessions(connection: Connection, until: datetime) -> int:
+    """Forget some of the sessions whose token had expired at `until`: how many."""
+    return delete_some(connection, sessions, sessions.c.expires_at <= until)
 
 
 def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
@@ -175,12 +176,6 @@ def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) 
         dialect.insert(revoked_tokens).on_conflict_do_nothing(),
         {"jti": jti, "expires_at": expires_at},
     )
-
-
-def purge_revoked_tokens(connection: Connection, now: datetime) -> int:
-    """Forget the revoked tokens that have expired: how many."""
-    expired = delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now)
-    return connection.execute(expired).rowcount
 
 
 MOST_KINDS = 64
@@ -213,9 +208,8 @@ def remember_address(connection: Connection, user_id: int, place: bytes, now: da
 
 
 def purge_known_addresses(connection: Connection, until: datetime) -> int:
-    """Forget the addresses from where nobody signed in after `until`: how many."""
-    old = delete(known_addresses).where(known_addresses.c.seen_at <= until)
-    return connection.execute(old).rowcount
+    """Forget some of the addresses from where nobody signed in after `until`: how many."""
+    return delete_some(connection, known_addresses, known_addresses.c.seen_at <= until)
 
 
 _CLEAR_AT = select(throttles.c.key, throttles.c.clear_at).where(
@@ -262,10 +256,9 @@ def give_tries_back(connection: Connection, counters: Sequence[Counter], now: da
     )
 
 
-def purge_throttles(connection: Connection, now: datetime, most: int) -> int:
-    """Forget counters, up to `most`, that are clear: how many."""
-    clear = select(throttles.c.key).where(throttles.c.clear_at <= microseconds(now)).limit(most)
-    return connection.execute(delete(throttles).where(throttles.c.key.in_(clear))).rowcount
+def purge_throttles(connection: Connection, until: datetime) -> int:
+    """Forget some of the counters that were clear at `until`: how many."""
+    return delete_some(connection, throttles, throttles.c.clear_at <= microseconds(until))
 
 
 def _keys(counters: Sequence[Counter]) -> dict[str, bytes]:
@@ -317,3 +310,8 @@ def _upsert(dialect_name: str, count: int) -> postgresql.Insert | sqlite.Insert:
 
 def _number(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
+
+
+def purge_revoked_tokens(connection: Connection, until: datetime) -> int:
+    """Forget some of the revoked tokens that had expired at `until`: how many."""
+    return delete_some(connection, revoked_tokens, revoked_tokens.c.expires_at <= until)

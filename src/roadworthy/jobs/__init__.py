@@ -1,25 +1,27 @@
 """Work after the response: queued in the transaction that causes it, done at least once."""
 
-from roadworthy.jobs.job import Job, Recurring
+from roadworthy.jobs.job import Handler, Job
+from roadworthy.jobs.purging import delete_some, purge
 from roadworthy.jobs.queries import (
     JOB_STATES,
-    DeadJob,
+    FailedJob,
     count_jobs,
     enqueue,
-    find_dead_jobs,
+    find_failed_jobs,
     revive_job,
 )
-from roadworthy.jobs.worker import Handler, Worker
+from roadworthy.jobs.worker import Worker
 
 __all__ = [
     "JOB_STATES",
-    "DeadJob",
+    "FailedJob",
     "Handler",
     "Job",
-    "Recurring",
     "Worker",
     "count_jobs",
+    "delete_some",
     "enqueue",
-    "find_dead_jobs",
+    "find_failed_jobs",
+    "purge",
     "revive_job",
 ]

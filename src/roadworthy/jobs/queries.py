@@ -1,28 +1,42 @@
 """SQL of jobs."""
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.database import Connection
-from roadworthy.jobs.job import LEASE, Job
+from roadworthy.jobs.job import LEASE, LONGEST_LEASE, Job, latest_run
 from roadworthy.jobs.tables import jobs
 
-JOB_STATES = ("waiting", "running", "dead")
+JOB_STATES = ("waiting", "failing", "running", "dead")
 
 
-class DeadJob(NamedTuple):
-    """A job that was given up."""
+class FailedJob(NamedTuple):
+    """A job that failed: it is tried again at `run_at`, unless it was given up."""
 
     id: int
     kind: str
     attempts: int
     last_error: str | None
-    died_at: datetime
+    run_at: datetime
+    died_at: datetime | None
 
 
 def enqueue(
@@ -48,11 +62,23 @@ def enqueue(
     return int(created.scalar_one())
 
 
-def ensure_recurring(connection: Connection, kind: str, now: datetime) -> None:
-    """There is one row for the recurring work `kind`; a new one is due at once."""
+def find_recurring(connection: Connection) -> dict[str, datetime]:
+    """The kinds of recurring work that are planned, and when each comes again."""
+    planned = select(jobs.c.recurring, jobs.c.run_at).where(jobs.c.recurring.is_not(None))
+    return {row.recurring: row.run_at for row in connection.execute(planned)}
+
+
+def plan_recurring(connection: Connection, kind: str, every: timedelta, now: datetime) -> None:
+    """There is one row for the recurring work `kind`: a new one is due at once, one that was put
+    off too far after `every`.
+    """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        dialect.insert(jobs).on_conflict_do_nothing(index_elements=["recurring"]),
+        dialect.insert(jobs).on_conflict_do_update(
+            index_elements=["recurring"],
+            set_={"run_at": now + every},
+            where=jobs.c.run_at > latest_run(every, now),
+        ),
         {
             "kind": kind,
             "payload": "{}",
@@ -64,16 +90,17 @@ def ensure_recurring(connection: Connection, kind: str, now: datetime) -> None:
     )
 
 
-def is_job_due(connection: Connection, now: datetime) -> bool:
-    """Whether a worker would find something."""
-    return connection.execute(select(jobs.c.id).where(_due(now)).limit(1)).first() is not None
+def find_due_kinds(connection: Connection, kinds: Iterable[str], now: datetime) -> list[str]:
+    """Those of `kinds` of which a worker would find a job."""
+    due = (select(literal(kind)).where(exists().where(_due(kind, now))) for kind in kinds)
+    return list(connection.execute(union_all(*due)).scalars())
 
 
-def claim_job(connection: Connection, now: datetime) -> Job | None:
-    """The job that waits longest, leased to the caller."""
+def claim_job(connection: Connection, kind: str, now: datetime) -> Job | None:
+    """The job of a kind that waits longest, leased to the caller."""
     found = connection.execute(
         select(jobs)
-        .where(_due(now))
+        .where(_due(kind, now))
         .order_by(jobs.c.run_at, jobs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -91,7 +118,13 @@ def claim_job(connection: Connection, now: datetime) -> Job | None:
         found.payload,
         found.attempts + 1,
         found.recurring is not None,
+        now,
     )
+
+
+def renew_lease(connection: Connection, job: Job, now: datetime) -> None:
+    """It is still being done."""
+    connection.execute(update(jobs).where(_held(job)).values(leased_until=now + LEASE))
 
 
 def finish_job(connection: Connection, job: Job) -> None:
@@ -104,7 +137,13 @@ def repeat_job(connection: Connection, job: Job, run_at: datetime) -> None:
     connection.execute(
         update(jobs)
         .where(_held(job))
-        .values(run_at=run_at, leased_until=None, attempts=0, last_error=None)
+        .values(
+            payload=json.dumps({"last_run": job.begun_at.isoformat()}),
+            run_at=run_at,
+            leased_until=None,
+            attempts=0,
+            last_error=None,
+        )
     )
 
 
@@ -129,25 +168,30 @@ def revive_job(connection: Connection, job_id: int, now: datetime) -> bool:
     revived = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.died_at.is_not(None))
-        .values(died_at=None, attempts=0, run_at=now)
+        .values(died_at=None, attempts=0, last_error=None, run_at=now)
     )
     return revived.rowcount == 1
 
 
-def find_dead_jobs(connection: Connection) -> list[DeadJob]:
-    """The jobs that were given up, the latest first."""
-    columns = (jobs.c[name] for name in DeadJob._fields)
+def find_failed_jobs(connection: Connection) -> list[FailedJob]:
+    """The jobs that failed: first those that were given up, the latest first."""
+    columns = (jobs.c[name] for name in FailedJob._fields)
     rows = connection.execute(
-        select(*columns).where(jobs.c.died_at.is_not(None)).order_by(jobs.c.died_at.desc())
+        select(*columns)
+        .where(or_(jobs.c.died_at.is_not(None), jobs.c.last_error.is_not(None)))
+        .order_by(jobs.c.died_at.desc().nulls_last(), jobs.c.run_at, jobs.c.id)
     )
-    return [DeadJob(*row) for row in rows]
+    return [FailedJob(*row) for row in rows]
 
 
 def count_jobs(connection: Connection, now: datetime) -> dict[str, int]:
-    """How many jobs are `waiting` (due or later), `running` and `dead`."""
+    """How many jobs are `waiting` (due or later), `failing` (the same, after an error), `running`
+    and `dead`.
+    """
     state = case(
         (jobs.c.died_at.is_not(None), "dead"),
         (jobs.c.leased_until > now, "running"),
+        (jobs.c.last_error.is_not(None), "failing"),
         else_="waiting",
     )
     rows = connection.execute(select(state, func.count()).group_by(state))
@@ -155,13 +199,22 @@ def count_jobs(connection: Connection, now: datetime) -> dict[str, int]:
 
 
 def _held(job: Job) -> ColumnElement[bool]:
-    """The row, while nobody else has claimed it: a lease may have ended before the work did."""
-    return and_(jobs.c.id == job.id, jobs.c.attempts == job.attempts)
-
-
-def _due(now: datetime) -> ColumnElement[bool]:
+    """The row, until its holder lets go of it or, after its lease, somebody else claims it."""
     return and_(
+        jobs.c.id == job.id,
+        jobs.c.attempts == job.attempts,
+        jobs.c.leased_until.is_not(None),
+    )
+
+
+def _due(kind: str, now: datetime) -> ColumnElement[bool]:
+    return and_(
+        jobs.c.kind == kind,
         jobs.c.died_at.is_(None),
         jobs.c.run_at <= now,
-        or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now),
+        or_(
+            jobs.c.leased_until.is_(None),
+            jobs.c.leased_until <= now,
+            jobs.c.leased_until > now + LONGEST_LEASE,
+        ),
     )

@@ -17,6 +17,6 @@ jobs = Table(
     Column("last_error", Text),
     Column("died_at", Instant),  # given up: the dead letter
     Column("created_at", Instant, nullable=False),
-    Index("ix_jobs_due", "died_at", "run_at"),
+    Index("ix_jobs_due", "kind", "died_at", "run_at"),
     sqlite_autoincrement=True,
 )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, insert, select
 
 from roadworthy.database import Connection
+from roadworthy.jobs import delete_some
 from roadworthy.wire.tables import idempotency_keys as keys
 
 
@@ -60,5 +61,5 @@ def keep_answer(
 
 
 def purge_answers(connection: Connection, until: datetime) -> int:
-    """Forget the answers given at `until` or before: how many."""
-    return connection.execute(delete(keys).where(keys.c.created_at <= until)).rowcount
+    """Forget some of the answers given at `until` or before: how many."""
+    return delete_some(connection, keys, keys.c.created_at <= until)
