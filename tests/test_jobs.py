@@ -691,7 +691,9 @@ def test_an_operator_sees_what_was_given_up_and_has_it_tried_again(
     )
     (job,) = at.rows("jobs")
 
-    _hold_listed(place, str(job["id"]), "purge", "12", "2026-01-01 12:00:00Z", "OSError: [disk]")
+    _hold_listed(
+        place, str(job["id"]), "purge", "dead", "12", "2026-01-01 12:00:00Z", "OSError: [disk]"
+    )
     assert command(place, "maintain") == "Did 1 job.\n"  # its own purge, not the dead one
     assert len(at.rows("jobs")) == 2
 
@@ -722,7 +724,7 @@ def test_an_operator_sees_what_is_failing(place: Place, at: Tables) -> None:
     again = NOON + timedelta(seconds=WAITS[0] + WAITS[1])
     words = "ValueError: the letter to ann@example.com came back"
     assert failed[1:] == ("bad", 2, words, again, None)
-    _hold_listed(place, str(failed.id), "bad", "2", "2026-01-01 12:00:15Z", "ValueError")
+    _hold_listed(place, str(failed.id), "bad", "failing", "2", "2026-01-01 12:00:15Z", "ValueError")
 
     at.execute(update(at["jobs"]).where(at["jobs"].c.kind == "bad").values(last_error=None))
     assert command(place, "jobs", "list") == "No job is failing or was given up.\n"

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -98,16 +97,15 @@ def list_jobs() -> None:
     """Show the jobs that are failing or were given up, and why."""
     from roadworthy import maintenance  # noqa: PLC0415
 
-    table = _table("Job", "Kind", "Attempts", "Tried again", "Given up", "Last error")
+    table = _table("Job", "Kind", "State", "Attempts", "Given up / next try", "Last error")
     failed = maintenance.failed_jobs(load_settings())
     for job in failed:
-        tried, given_up = (None, job.died_at) if job.died_at else (job.run_at, None)
         table.add_row(
             str(job.id),
             escape(job.kind),
+            "dead" if job.died_at else "failing",
             str(job.attempts),
-            _moment(tried),
-            _moment(given_up),
+            f"{job.died_at or job.run_at:%Y-%m-%d %H:%M:%S}Z",
             escape(job.last_error or ""),
         )
     if failed:
@@ -177,10 +175,6 @@ def _table(*headings: str) -> Table:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
-
-
-def _moment(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}Z" if moment else ""
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ passwords_waiting = Gauge(
 )
 jobs = Gauge(
     "roadworthy_jobs",
-    "Jobs by state: waiting, running, dead",
+    "Jobs by state: waiting, running, failing, dead",
     ("state",),
     multiprocess_mode="mostrecent",
 )
