@@ -1,5 +1,6 @@
 """Who you are: users, passwords, tokens, sessions."""
 
+from roadworthy.accounts.account import judge_reachable
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
@@ -9,10 +10,11 @@ from roadworthy.accounts.queries import (
     token_is_revoked,
 )
 from roadworthy.accounts.routes import AccountRoutes
-from roadworthy.accounts.tables import users
-from roadworthy.accounts.tokens import TokenRefused, Tokens, bearer
+from roadworthy.accounts.tables import revoked_tokens, users
+from roadworthy.accounts.tokens import MOST_JTI, TokenRefused, Tokens, bearer
 
 __all__ = [
+    "MOST_JTI",
     "AccountRoutes",
     "Guard",
     "Passwords",
@@ -20,8 +22,10 @@ __all__ = [
     "TokenRefused",
     "Tokens",
     "bearer",
+    "judge_reachable",
     "purge_revoked_tokens",
     "purge_sessions",
+    "revoked_tokens",
     "token_is_revoked",
     "users",
 ]

@@ -49,7 +49,7 @@ class GroupCommit:
 
     def __init__(self, engine: Engine, turn_path: str):
         self._engine = engine
-        self._turn = _Turn(turn_path)
+        self._turn = Turn(turn_path)
         self._waiting: deque[_Write] = deque()
         self._at_work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
@@ -151,7 +151,7 @@ def _answer(batch: list[_Write]) -> None:
             write.answer.set_result(write.result)
 
 
-class _Turn:
+class Turn:
     """A place in the queue of writers, of this and of other processes.
 
     SQLite's own lock is polled, up to 100 ms apart, and takes no turns; the kernel's wakes the
