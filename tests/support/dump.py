@@ -36,10 +36,8 @@ SPARE_ID = 9_000_001
 """From here on, ids of bad rows: nobody else's."""
 
 DIGESTS = tuple(
-    bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4, prefix.encode()))
-    .decode()
-    .replace("$2b$", f"${prefix if prefix != '2y' else '2b'}$", 1)
-    for prefix in ("2a", "2b")
+    bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4, prefix)).decode()
+    for prefix in (b"2a", b"2b")
 )
 DIGEST = DIGESTS[0]
 
@@ -76,6 +74,8 @@ class Dumped:
     """A file, and what is wrong with it."""
 
     path: Path
+    good: int
+    """Rows that are in order."""
     refused: dict[int, str]
     """Lines that begin a bad row, and the reasons."""
 
@@ -229,9 +229,7 @@ def dump_profiles(
     return _dump(path, PROFILE_COLUMNS, _Rows(count, FIRST_PROFILE, good, bad, line_end, seed))
 
 
-def dump_tokens(
-    path: Path, jtis: Sequence[str], ends: datetime, bad: Sequence[Bad] = ()
-) -> Dumped:
+def dump_tokens(path: Path, jtis: Sequence[str], ends: datetime, bad: Sequence[Bad] = ()) -> Dumped:
     """The denylist with `jtis`, which end at `ends` (UTC), written in each way in turn."""
     ways = (f"{ends:%Y-%m-%d %H:%M:%S}", f"{ends:%Y-%m-%dT%H:%M:%SZ}", str(int(ends.timestamp())))
 
@@ -266,7 +264,7 @@ class _Rows:
         for number in range(self.count):
             for which in places.get(number, ()):
                 spare = self.good(self.count + which, SPARE_ID + which)
-                yield spare | self.bad[which].changes, self.bad[which]
+                yield {**spare, **self.bad[which].changes}, self.bad[which]
             yield self.good(number, self.first_id + number), None
 
 
@@ -280,13 +278,14 @@ def _dump(path: Path, columns: tuple[str, ...], rows: _Rows) -> Dumped:
             if bad is None and first is None:
                 first = (line, fields)
             if bad and bad.repeats and first:
-                fields[bad.repeats] = first[1][bad.repeats].swapcase()
+                same = first[1][bad.repeats]
+                fields[bad.repeats] = same.upper() if bad.repeats == "email" else same
             text = bad.raw if bad and bad.raw else _as_csv(fields.values(), rows.line_end)
             if bad:
                 refused[line] = bad.reason.format(first=first and first[0])
             file.write(text)
             line += text.count("\n")
-    return Dumped(path, refused)
+    return Dumped(path, rows.count, refused)
 
 
 def _as_csv(values: object, line_end: str) -> str:

@@ -67,10 +67,9 @@ def work_apart(url: str, work: Callable[[Apart], T]) -> T:
             return _on_sqlite(url.removeprefix(SQLITE), work)
         return asyncio.run(_on_postgresql(url, work))
     except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = outage_reason(error)
-        if reason is None and not _is_not_allowed(error):
+        if outage_reason(error) is None and not _is_not_allowed(error):
             raise
-        raise Unavailable(f"cannot use the database: {driver_words(error)}") from error
+        raise Unavailable(f"cannot use the database: {_words(error)}") from error
 
 
 def _on_sqlite(path: str, work: Callable[[Apart], T]) -> T:
@@ -89,6 +88,13 @@ async def _on_postgresql(url: str, work: Callable[[Apart], T]) -> T:
             return await connection.run_sync(lambda synchronous: work(Apart(synchronous, None)))
     finally:
         await engine.dispose()
+
+
+def _words(error: BaseException) -> str:
+    words = driver_words(error)
+    if _is_not_allowed(error):
+        return f"{words}: let ROADWORTHY_MIGRATION_DATABASE_URL name the owner of the tables"
+    return words
 
 
 def _is_not_allowed(error: BaseException) -> bool:

@@ -75,9 +75,9 @@ def refused_rows(connection: Connection, after: int) -> list[Refused]:
         .limit(AT_ONCE)
     )
     found = connection.execute(
-        select(*_REFUSAL).where(refusals.c.line.in_(page)).order_by(refusals.c.line)
+        select(*_REFUSAL).where(refusals.c.line.in_(page)).order_by(refusals.c.line, refusals.c.id)
     )
-    return list(_by_line(found.tuples()))
+    return list(_by_line(found))
 
 
 def take_over(connection: Connection, kind: Kind) -> int:

@@ -51,6 +51,7 @@ staged_tokens = _staged(
 refusals = Table(
     "refusals",
     staging,
+    Column("id", Identity, primary_key=True),  # what is wrong with a row is told in this order
     Column("line", Identity, nullable=False, index=True),
     Column("column", Text),  # null: the row as a whole
     Column("reason", Text, nullable=False),
