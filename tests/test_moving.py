@@ -6,7 +6,9 @@ import io
 import json
 import os
 import pty
+import random
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -34,6 +36,7 @@ from roadworthy.wire.values import Refused
 from tests.conftest import SOAK, Place
 from tests.support.bystander import Bystander
 from tests.support.client import Client
+from tests.support.disk import Disk
 from tests.support.drivers import Driver, new_driver, shown, with_profile
 from tests.support.dump import (
     DIGEST,
@@ -58,6 +61,8 @@ from tests.support.tokens import claims, forge
 USERS_MOVED = 100_000 if SOAK else 3_000
 PROFILES_MOVED = USERS_MOVED - 100
 TOKENS_REVOKED = 500
+PATIENCE = 300
+"""Seconds for one command, on a machine that does much else."""
 
 DEVISE_SECRET = "what DEVISE_JWT_SECRET_KEY was at the service of before"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -117,7 +122,7 @@ def _require_refused(settings: dict[str, str], tables: Tables, kind: str, dump: 
     before = _count_moved(tables, kind)
     bad, rows = len(dump.refused), len(dump.refused) + dump.good
     for options in (["--dry-run"], []):
-        refused = run(kind, "import", str(dump.path), *options, settings=settings)
+        refused = run(kind, "import", str(dump.path), *options, settings=settings, seconds=PATIENCE)
         assert refused.stdout == dump.listed
         assert refused.stderr == (
             f"roadworthy: {bad} of {rows} rows are refused, for the reasons above: nothing was "
@@ -147,7 +152,7 @@ def _require_taken(settings: dict[str, str], kind: str, dump: Dumped, count: int
         ([], f"{name}: {count} taken over, 0 here already.\n"),
         ([], f"{name}: 0 taken over, {count} here already.\n"),
     ):
-        taken = run(kind, "import", str(dump.path), *options, settings=settings)
+        taken = run(kind, "import", str(dump.path), *options, settings=settings, seconds=PATIENCE)
         assert (taken.returncode, taken.stdout, taken.stderr) == (0, said, "")
 
 
@@ -450,6 +455,42 @@ def test_who_signs_up_at_the_last_moment_is_not_overrun(
     assert outcome == Outcome(0, 0, 1, 20)
     reason = f"email has already been taken, by account {here['id']}"
     assert watched.refused == [RefusedRow(3, (reason,))]
+
+
+def test_a_full_disk_is_one_line_and_takes_nothing(disk: Disk, tmp_path: Path) -> None:
+    dump = dump_users(tmp_path / "dump.csv", 100)
+    settings = {**disk.settings, "ROADWORTHY_DATA_DIR": str(disk.folder)}
+    with contextlib.closing(sqlite3.connect(disk.folder / "roadworthy.db")) as other:
+        other.execute("SELECT * FROM users")  # as a service would: the log's files are there
+        disk.fill()
+        refused = run("users", "import", str(dump.path), settings=settings)
+        disk.make_room()
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "roadworthy: cannot use the database: database or disk is full\n"
+    assert _users_on(disk.folder) == 0
+
+
+def test_a_power_cut_leaves_all_or_nothing(disk: Disk, tmp_path: Path) -> None:
+    dump = dump_users(tmp_path / "dump.csv", 1_000)
+    snapshot = disk.snapshot()
+    settings = {**disk.settings, "ROADWORTHY_DATA_DIR": str(disk.folder)}
+    assert run("users", "import", str(dump.path), settings=settings).returncode == 0
+
+    chance = random.Random(4)  # noqa: S311 -- no secret
+    for number in range(50 if SOAK else 10):
+        moment = chance.randrange(disk.moment)
+        left = disk.after_power_cut(snapshot, moment, chance if number % 2 else None)
+        assert _users_on(left) in {0, 1_000}, f"cut at {moment} of {disk.moment}"
+    assert _users_on(disk.after_power_cut(snapshot, disk.moment, None)) == 1_000
+
+
+def _users_on(folder: Path) -> int:
+    tables = open_tables(f"sqlite:///{folder}/roadworthy.db")
+    try:
+        return tables.count(["users"])["users"]
+    finally:
+        tables.close()
 
 
 def test_the_take_over_waits_in_the_queue_of_writers_and_staging_does_not(

@@ -40,7 +40,7 @@ class Bystander:
         client = Client(self._url)
         try:
             for number in itertools.count():
-                if self._ends.is_set():
+                if self._ends.wait(0.01):
                     return
                 changed = self._driver.send(client, "PATCH", {"bio": f"Day {number}"})
                 self.statuses["PATCH", changed.status] += 1

@@ -1,6 +1,7 @@
 """A connection apart from the service's, for an operator's work that takes a while beside it."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
 
@@ -50,7 +51,7 @@ class Apart:
         try:
             result = work()
         except BaseException:
-            if not self._connection.invalidated:
+            with contextlib.suppress(DBAPIError):  # undone already, as on a full disk
                 self._connection.exec_driver_sql("ROLLBACK")
             raise
         self._connection.exec_driver_sql("COMMIT")
