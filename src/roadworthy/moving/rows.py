@@ -12,7 +12,7 @@ from roadworthy.wire.values import BLANK, Refused
 LARGEST_ID = 2**62
 """Half of what fits: an id at the very end would leave none for those who sign up later."""
 
-MOST_COST = 16
+MOST_COST = 15
 """Of bcrypt, which doubles its time with each: this takes seconds, and 31 would take days."""
 
 NOT_AN_ID = f"is not a number from 1 to {LARGEST_ID}"
