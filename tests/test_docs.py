@@ -28,6 +28,13 @@ RUN_ELSEWHERE = {
     "make bench ARGS='--quick --scenario slow-disk --scenario start --database sqlite'": "the same",
 }
 
+SERVED_WITH = {
+    "moving-from-rails.md": {
+        "ROADWORTHY_SECRET_KEY": "an example of what DEVISE_JWT_SECRET_KEY was",
+    },
+}
+"""What a page tells to set for the service whose answers it shows."""
+
 _FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```\n", re.MULTILINE | re.DOTALL)
 _SERVES = re.compile(r"^(make (?:run|demo)|roadworthy serve\b.*)$", re.MULTILINE)
 _ANYTHING = "…"
@@ -86,7 +93,11 @@ def test_commands_do_what_the_page_says(
     start: Callable[..., Service],
     tmp_path: Path,
 ) -> None:
-    service = start(tmp_path, {"ROADWORTHY_DATA_DIR": str(tmp_path / "data")})
+    served_with = {
+        "ROADWORTHY_DATA_DIR": str(tmp_path / "data"),
+        **SERVED_WITH.get(page.name, {}),
+    }
+    service = start(tmp_path, served_with)
     blocks = [block for block in _blocks(page) if block.runs_here]
     places = {
         "http://127.0.0.1:8000": service.url,

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -125,6 +126,77 @@ def retry_job(job_id: int) -> None:
     click.echo(f"Job {job_id} is tried again within a second where the service runs.")
 
 
+_dump = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_dry_run = click.option("--dry-run", is_flag=True, help="Only list the rows that are refused.")
+
+
+@cli.group()
+def users() -> None:
+    """Move in the users of another service."""
+
+
+@users.command("import")
+@_dump
+@_dry_run
+def import_users(file: Path, *, dry_run: bool) -> None:
+    """Take over the users in FILE (CSV), all or none.
+
+    Columns: id, email, encrypted_password (bcrypt), phone_number, created_at; if there,
+    updated_at and confirmed_at.
+    """
+    _move_in("users", file, dry_run=dry_run)
+
+
+@cli.group()
+def profiles() -> None:
+    """Move in the profiles of another service."""
+
+
+@profiles.command("import")
+@_dump
+@_dry_run
+def import_profiles(file: Path, *, dry_run: bool) -> None:
+    """Take over the profiles in FILE (CSV), all or none.
+
+    Columns: id, user_id, first_name, last_name, postcode, birth_date, start_date,
+    contact_phone_number; if there, bio, english_level, created_at and updated_at.
+    """
+    _move_in("profiles", file, dry_run=dry_run)
+
+
+@cli.group()
+def tokens() -> None:
+    """Move in the tokens that another service revoked."""
+
+
+@tokens.command("import")
+@_dump
+@_dry_run
+def import_tokens(file: Path, *, dry_run: bool) -> None:
+    """Take over the denylist in FILE (CSV), all or none.
+
+    Columns: jti, and exp, in seconds since 1970 or as a time.
+    """
+    _move_in("tokens", file, dry_run=dry_run)
+
+
+def _move_in(name: str, file: Path, *, dry_run: bool) -> None:
+    from roadworthy import moving  # noqa: PLC0415
+
+    url = load_settings().migration_database_url
+    kind = {kind.name: kind for kind in (moving.USERS, moving.PROFILES, moving.TOKENS)}[name]
+    now = datetime.now(UTC)
+    with moving.Screen() as screen:
+        outcome = moving.move_in(url, kind, file, dry_run=dry_run, now=now, watcher=screen)
+    if outcome.refused:
+        raise click.ClickException(
+            f"{outcome.refused} of {outcome.rows} rows are refused, for the reasons above: nothing "
+            "was taken over"
+        )
+    done = "would be taken over" if dry_run else "taken over"
+    click.echo(f"{name.capitalize()}: {outcome.taken} {done}, {outcome.here} here already.")
+
+
 @cli.command()
 def config() -> None:
     """Show every setting and its source. Secrets are masked."""
@@ -207,6 +279,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     names = (
         ("roadworthy.server", "CannotServe"),
         ("roadworthy.migrations", "MigrationError"),
+        ("roadworthy.moving", "CannotMoveIn"),
         ("roadworthy.database", "Unavailable"),
     )
     loaded = [getattr(sys.modules[module], name) for module, name in names if module in sys.modules]

@@ -303,7 +303,7 @@ _OPTIONS = (
         "migration_database_url",
         "",
         _database_url,
-        "the owner that `roadworthy migrate` connects as",
+        "the owner that `roadworthy migrate` and the imports connect as",
         mask=_mask_password,
         default_source="default: the database URL",
     ),

@@ -95,7 +95,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(
-    *arguments: str, settings: Mapping[str, str] | None = None
+    *arguments: str, settings: Mapping[str, str] | None = None, seconds: float = START_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """A command of ours, run to its end."""
     return subprocess.run(
@@ -103,7 +103,7 @@ def run(
         env=environment(settings or {}),
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=seconds,
         check=False,
     )
 

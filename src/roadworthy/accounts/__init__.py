@@ -1,5 +1,6 @@
 """Who you are: users, passwords, tokens, sessions."""
 
+from roadworthy.accounts.account import judge_reachable
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.kinds import KindsInUse
 from roadworthy.accounts.passwords import Passwords
@@ -12,12 +13,13 @@ from roadworthy.accounts.queries import (
     token_is_revoked,
 )
 from roadworthy.accounts.routes import AccountRoutes
-from roadworthy.accounts.tables import users
+from roadworthy.accounts.tables import revoked_tokens, users
 from roadworthy.accounts.throttle import ADDRESSES_KNOWN, Throttle
-from roadworthy.accounts.tokens import TokenRefused, Tokens, bearer
+from roadworthy.accounts.tokens import MOST_JTI, TokenRefused, Tokens, bearer
 
 __all__ = [
     "ADDRESSES_KNOWN",
+    "MOST_JTI",
     "AccountRoutes",
     "Guard",
     "KindsInUse",
@@ -27,10 +29,12 @@ __all__ = [
     "TokenRefused",
     "Tokens",
     "bearer",
+    "judge_reachable",
     "purge_known_addresses",
     "purge_revoked_tokens",
     "purge_sessions",
     "purge_throttles",
+    "revoked_tokens",
     "token_is_revoked",
     "users",
 ]

@@ -39,6 +39,12 @@ def judge_sign_up(given: Mapping[str, Any]) -> tuple[NewAccount, dict[str, list[
     return NewAccount(email, password, fields.taken.get("phone_number")), fields.errors
 
 
+def judge_reachable(given: Mapping[str, Any], fields: Fields) -> None:
+    """The address and phone number of who moves in, judged as at sign-up."""
+    fields.taken["email"] = _judge_email(given.get("email"), fields)
+    fields.text("phone_number")
+
+
 def refuse(errors: dict[str, list[str]]) -> None:
     """Raise the 422 that lists `errors`, if there are any."""
     if errors:

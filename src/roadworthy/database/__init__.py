@@ -6,12 +6,14 @@ A query function is synchronous and takes a `Connection` first; `Database` decid
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from roadworthy.database.apart import Apart, work_apart
 from roadworthy.database.core import Busy, Database, Unavailable
 from roadworthy.database.opening import open_database
 from roadworthy.database.prepared import Prepared
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
 
 __all__ = [
+    "Apart",
     "Busy",
     "Connection",
     "Database",
@@ -23,4 +25,5 @@ __all__ = [
     "json_rows",
     "metadata",
     "open_database",
+    "work_apart",
 ]

@@ -1,0 +1,146 @@
+"""SQL of moving in."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import Table, Text, cast, exists, func, insert, literal, select, text
+
+from roadworthy.database import Connection
+from roadworthy.moving.kinds import Kind, Refusals
+from roadworthy.moving.tables import refusals
+
+AT_ONCE = 1000
+"""Refused rows that are read at once."""
+
+_REFUSAL = (refusals.c.line, refusals.c.column, refusals.c.reason)
+
+
+class Contradicted(Exception):
+    """Rows of ours changed since the staged ones were compared with them."""
+
+
+class Refused(NamedTuple):
+    """A row that is not taken."""
+
+    line: int
+    reasons: tuple[str, ...]
+
+
+class Compared(NamedTuple):
+    """How many staged rows there are, by what is to become of them."""
+
+    rows: int
+    refused: int
+    here: int
+    """With the same values, so that nothing is to do."""
+
+
+def create_staging(connection: Connection, kind: Kind) -> None:
+    """The temporary tables for a dump of this kind."""
+    kind.staged.create(connection)
+    refusals.create(connection)
+
+
+def stage(
+    connection: Connection,
+    kind: Kind,
+    rows: Sequence[Mapping[str, Any]],
+    refused: Sequence[Mapping[str, Any]],
+) -> None:
+    """Keep rows, each with its line, and what is wrong with them: `line`, `column`, `reason`."""
+    connection.execute(insert(kind.staged), rows)
+    if refused:
+        connection.execute(insert(refusals), refused)
+
+
+def compare(connection: Connection, kind: Kind) -> Compared:
+    """Refuse what contradicts another row of the dump, or what is here."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"ANALYZE {kind.staged.name}"))
+    for name in kind.unique:
+        _refuse(connection, _repeated(kind, name))
+    for contradictions in kind.here:
+        _refuse(connection, contradictions)
+    return _count(connection, kind)
+
+
+def refused_rows(connection: Connection, after: int) -> list[Refused]:
+    """The next refused rows after the line `after`, a few at a time."""
+    page = (
+        select(refusals.c.line)
+        .distinct()
+        .where(refusals.c.line > after)
+        .order_by(refusals.c.line)
+        .limit(AT_ONCE)
+    )
+    found = connection.execute(
+        select(*_REFUSAL).where(refusals.c.line.in_(page)).order_by(refusals.c.line, refusals.c.id)
+    )
+    return list(_by_line(found))
+
+
+def take_over(connection: Connection, kind: Kind) -> int:
+    """Make staged rows ours: how many. Raises `Contradicted` when some can no longer be.
+
+    Whoever else would write such rows waits until the transaction ends.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {kind.target.name} IN SHARE ROW EXCLUSIVE MODE"))
+    if any(connection.execute(select(exists(found))).scalar() for found in kind.here):
+        raise Contradicted
+    taken = connection.execute(_move(kind)).rowcount
+    if taken and "id" in kind.target.c:
+        _advance_ids(connection, kind.target)
+    return taken
+
+
+def _refuse(connection: Connection, found: Refusals) -> None:
+    connection.execute(insert(refusals).from_select([column.name for column in _REFUSAL], found))
+
+
+def _repeated(kind: Kind, name: str) -> Refusals:
+    """Rows that hold what an earlier one holds."""
+    column = kind.staged.c[name]
+    first = func.min(kind.staged.c.line).over(partition_by=column)
+    each = select(kind.staged.c.line, first.label("first")).where(column.is_not(None)).subquery()
+    reason = literal("is on line ") + cast(each.c.first, Text) + literal(" already")
+    return select(each.c.line, literal(name), reason).where(each.c.line != each.c.first)
+
+
+def _count(connection: Connection, kind: Kind) -> Compared:
+    key = kind.key
+    counts = (
+        select(func.count()).select_from(kind.staged),
+        select(func.count(refusals.c.line.distinct())),
+        select(func.count()).where(kind.staged.c[key] == kind.target.c[key]),
+    )
+    return Compared(*(int(connection.execute(count).scalar_one()) for count in counts))
+
+
+def _by_line(found: Any) -> Iterator[Refused]:
+    for line, of_line in groupby(found, key=lambda refusal: int(refusal[0])):
+        reasons = tuple(f"{column} {reason}" if column else reason for _, column, reason in of_line)
+        yield Refused(line, reasons)
+
+
+def _move(kind: Kind) -> Any:
+    key = kind.key
+    columns = [column for column in kind.staged.c if column.name != "line"]
+    is_here = exists().where(kind.target.c[key] == kind.staged.c[key])
+    new = (
+        select(*columns, *(literal(value) for value in kind.added.values()))
+        .where(~is_here)
+        .order_by(kind.staged.c[key])
+    )
+    return insert(kind.target).from_select([*(c.name for c in columns), *kind.added], new)
+
+
+def _advance_ids(connection: Connection, table: Table) -> None:
+    """The next id is larger than any; SQLite's AUTOINCREMENT sees to that by itself."""
+    if connection.dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(table.name, "id")
+        largest = select(func.max(table.c.id)).scalar_subquery()
+        connection.execute(
+            select(func.setval(sequence, func.greatest(func.nextval(sequence), largest)))
+        )
