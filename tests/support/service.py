@@ -17,7 +17,7 @@ OTHER_ORIGIN = "http://localhost:3000"
 START_SECONDS = 30
 STOP_SECONDS = 40
 
-_READY = re.compile(r"^Roadworthy is ready at (http://[^\s;]+)", re.MULTILINE)
+_READY = re.compile(r"^Roadworthy is ready at (https?://[^\s;]+)", re.MULTILINE)
 
 COMMAND = (sys.executable, "-m", "roadworthy")
 

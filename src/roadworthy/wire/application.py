@@ -16,7 +16,7 @@ from roadworthy.wire.errors import (
     ServerError,
     ServiceUnavailable,
 )
-from roadworthy.wire.headers import BODILESS, etag_of, headers_of, matches
+from roadworthy.wire.headers import BODILESS, CLOSE, HeaderList, etag_of, headers_of, matches
 from roadworthy.wire.messages import Receive, Request, Response, Scope, Send
 from roadworthy.wire.routes import Route
 
@@ -30,10 +30,19 @@ _DOUBLED_SLASH = re.compile("//+")
 
 
 class Application:
-    """Serves `routes`; `start` and `stop` run on the event loop before and after."""
+    """Serves `routes`; `start` and `stop` run on the event loop before and after.
+
+    `added` are headers of every response, after its own.
+    """
 
     def __init__(
-        self, routes: Iterable[Route], *, origins: frozenset[str], start: Hook, stop: Hook
+        self,
+        routes: Iterable[Route],
+        *,
+        origins: frozenset[str],
+        start: Hook,
+        stop: Hook,
+        added: HeaderList | None = None,
     ):
         self._routes: dict[str, dict[str, Route]] = {}
         for route in routes:
@@ -43,6 +52,11 @@ class Application:
                 methods["HEAD"] = methods["GET"]
         self._cross_origin = CrossOrigin(origins)
         self._start, self._stop = start, stop
+        self._added = added or []
+
+    def retire(self) -> None:
+        """From now on, each answer is the last one of its connection, and says so."""
+        self._added = [*self._added, CLOSE]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -70,6 +84,7 @@ class Application:
             response.headers = {**(response.headers or {}), "connection": "close"}
         _make_conditional(request, response)
         headers = headers_of(response, request.id, started)
+        headers += self._added
         if b"origin" in request.headers:
             headers += self._cross_origin.headers(request)
         body = b"" if request.method == "HEAD" or response.status in BODILESS else response.body
