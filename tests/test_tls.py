@@ -1,11 +1,9 @@
 """HTTPS with a certificate of the operator's, which may be renewed at any time."""
 
 import contextlib
-import re
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -13,18 +11,19 @@ from dataclasses import dataclass, field
 from http.client import HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
-from xml.etree import ElementTree as ET
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
-from roadworthy.certificates import CannotUse, PairFiles, Watch, read_pair
+from roadworthy.tls import CannotUse, PairFiles, Watch, read_pair
 from tests.conftest import SOAK, Place
 from tests.support.certificates import ENCRYPTED, AnyKey, Renewed, certificate, new_key, private
 from tests.support.client import Client
+from tests.support.documented import DOCUMENTED_HEADERS
 from tests.support.drivers import FIELDS, new_driver
 from tests.support.processes import children
+from tests.support.scan import hold_nothing_weak
 from tests.support.service import Service, run
 from tests.support.tables import open_tables
 
@@ -34,7 +33,6 @@ RENEWALS = 20 if SOAK else 3
 PATIENCE = 60
 """Seconds after which what should happen is not waited for any more."""
 
-SSLSCAN = "/usr/bin/sslscan"
 HSTS = "strict-transport-security"
 
 
@@ -89,21 +87,7 @@ def test_a_driver_registers_over_tls(
 
     assert answer.status == 200
     assert answer.header(HSTS) == "max-age=31536000"
-    assert answer.names[:13] == [
-        "x-frame-options",
-        "x-xss-protection",
-        "x-content-type-options",
-        "x-permitted-cross-domain-policies",
-        "referrer-policy",
-        "content-type",
-        "vary",
-        "etag",
-        "cache-control",
-        "x-request-id",
-        "x-runtime",
-        "content-length",
-        HSTS,
-    ]
+    assert answer.names[:13] == [*(name for name, _ in DOCUMENTED_HEADERS), HSTS]
     client.close()
     tables.close()
 
@@ -125,40 +109,7 @@ def test_without_tls_nobody_is_told_to_insist_on_it(
 
 
 def test_a_scan_finds_nothing_weak(secure: Service, tmp_path: Path) -> None:
-    found = tmp_path / "scan.xml"
-    address = urlsplit(secure.url).netloc
-    subprocess.run(
-        [SSLSCAN, "--show-certificate", f"--xml={found}", address],
-        check=True,
-        capture_output=True,
-        timeout=PATIENCE,
-    )
-    scan = ET.parse(found).getroot().find("ssltest")  # noqa: S314 -- of our own making
-    assert scan is not None
-
-    spoken = {(each.get("type"), each.get("version")): each for each in scan.iter("protocol")}
-    enabled = {name for name, each in spoken.items() if each.get("enabled") == "1"}
-    assert enabled == {("tls", "1.2"), ("tls", "1.3")}
-    assert {("ssl", "2"), ("ssl", "3"), ("tls", "1.0"), ("tls", "1.1")} <= set(spoken)
-
-    ciphers = [each.attrib for each in scan.iter("cipher")]
-    assert {each["sslversion"] for each in ciphers} == {"TLSv1.2", "TLSv1.3"}
-    for each in ciphers:
-        assert each["strength"] in {"strong", "acceptable"}, each
-        assert int(each["bits"]) >= 128, each
-        assert re.search("GCM|CHACHA20", each["cipher"]), f"not authenticated: {each}"
-        assert re.match("TLS_|ECDHE-", each["cipher"]), f"no forward secrecy: {each}"
-
-    groups = [each.attrib for each in scan.iter("group")]
-    assert groups
-    for each in groups:
-        assert int(each["bits"]) >= 128, each
-
-    for name in ("renegotiation", "compression"):
-        assert {each.get("supported") for each in scan.iter(name)} <= {"0"}, name
-    heartbleed = [each.get("vulnerable") for each in scan.iter("heartbleed")]
-    assert heartbleed
-    assert set(heartbleed) == {"0"}
+    hold_nothing_weak(secure.url, tmp_path)
 
 
 _KEYS: dict[str, Callable[[], AnyKey]] = {
@@ -252,6 +203,18 @@ def test_serving_does_not_begin_with_a_pair_that_cannot_be_used(
         f"roadworthy: cannot read {pair.key}: No such file or directory: name a file that the "
         "user who serves may read\n"
     )
+
+
+def test_an_expired_certificate_is_served_and_noted(
+    new_place: Callable[[str], Place], start: Start, pair: Renewed
+) -> None:
+    expired = pair.renew(days=-1)
+    place = new_place("sqlite")
+
+    service = start(place.folder, {**place.settings, **pair.settings})
+
+    assert shown(service.url) == expired
+    wait_until(lambda: "certificate has expired" in service.errors, "it is noted")
 
 
 def test_a_change_is_noticed_once_and_when_it_is_over(pair: Renewed) -> None:

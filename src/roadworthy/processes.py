@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -24,9 +25,9 @@ from granian.constants import SSLProtocols
 from granian.server import MPServer
 from granian.server.mp import WorkerProcess
 
-from roadworthy.certificates import CannotUse, Pair, PairFiles, Watch, as_files, read_pair
 from roadworthy.sockets import open_sockets
 from roadworthy.telemetry import note
+from roadworthy.tls import CannotUse, Pair, PairFiles, Watch, as_files, read_pair
 from roadworthy.wire import Application
 
 WATCH_SECONDS = 2
@@ -117,7 +118,8 @@ class Processes(MPServer):
         """Start them, and only then threads: what those lock is locked in no other process."""
         super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         self._announce()
-        if self._files:
+        if self._files and self._pair:
+            _note_if_expired(self._pair)
             threading.Thread(target=self._watch_files, name="certificate", daemon=True).start()
 
     def _spawn_worker(  # type: ignore[override] # as `MPServer` has it
@@ -162,6 +164,7 @@ class Processes(MPServer):
             for each in predecessors:
                 self._send_off(each)
             note("certificate renewed", expires=pair.expires)
+            _note_if_expired(pair)
         elif before:
             self._use(before)
             note("certificate refused", reason="no server process starts with it")
@@ -212,6 +215,11 @@ class Processes(MPServer):
     def _stop_workers(self) -> None:
         self.wrks += [each for each in self._retired if each.is_alive()]
         super()._stop_workers()  # type: ignore[no-untyped-call]
+
+
+def _note_if_expired(pair: Pair) -> None:
+    if pair.expires < datetime.now(UTC):
+        note("certificate has expired", expires=pair.expires)
 
 
 def _port(opened: socket.socket) -> int | None:

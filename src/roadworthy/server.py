@@ -17,7 +17,6 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 
 from roadworthy.app import from_environment
-from roadworthy.certificates import CannotUse, PairFiles
 from roadworthy.migrations import (
     HEAD,
     MigrationError,
@@ -29,6 +28,7 @@ from roadworthy.migrations import (
 from roadworthy.processes import Processes
 from roadworthy.settings import Settings, SettingsError, signing_secrets
 from roadworthy.sockets import drop_unread
+from roadworthy.tls import CannotUse, PairFiles
 from roadworthy.wire import Application
 
 HEADER_SECONDS = 15

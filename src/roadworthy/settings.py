@@ -289,5 +289,5 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [option.name for option in _OPTIONS]
     for name in environment:
         if name.startswith(PREFIX) and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
             raise SettingsError(f"{name} is no setting of ours; did you mean {nearest}?")

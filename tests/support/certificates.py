@@ -70,10 +70,10 @@ class Renewed:
             "ROADWORTHY_TLS_KEY": str(self.key),
         }
 
-    def renew(self) -> bytes:
+    def renew(self, days: int = 30) -> bytes:
         """The new certificate, as a client is shown it."""
         key = new_key()
-        made = certificate(key)
+        made = certificate(key, days)
         self.certificate.write_bytes(made)
         self.key.write_bytes(private(key))
         return x509.load_pem_x509_certificate(made).public_bytes(Encoding.DER)
