@@ -352,6 +352,26 @@ def test_a_new_pair_is_found_without_being_told_and_a_broken_one_refused(
     assert '"event":"certificate renewed"' in lines[1]
 
 
+def test_when_no_new_process_can_start_the_old_ones_stay(
+    start: Start, pair: Renewed, tmp_path: Path
+) -> None:
+    service = start(tmp_path, {"ROADWORTHY_DATA_DIR": str(tmp_path), **pair.settings})
+    first, processes = shown(service.url), children(service.process.pid)
+    secret = tmp_path / "secret"
+    kept = secret.read_text()
+    secret.write_text("")
+
+    renewed = pair.renew()
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "no server process starts" in service.errors, "it is told")
+    assert shown(service.url) == first
+    assert children(service.process.pid) == processes
+
+    secret.write_text(kept)
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: shown(service.url) == renewed, "the new certificate")
+
+
 def test_who_stops_the_service_stops_the_old_processes_too(secure: Service, pair: Renewed) -> None:
     held = Client(secure.url, pair.certificate)
     assert held.send("GET", "/up").status == 200

@@ -1,4 +1,4 @@
-"""Those who sign in all the time, in one thread: `python -m bench.scenarios.signing_in URL COUNT`.
+"""Those who sign in all the time, in one thread: `python signing_in.py URL COUNT`.
 
 It says `begun` when each has asked once. When its input ends they wait for their last answer, so
 that nothing of the storm is left, and it prints how many answers there were. Other answers than a

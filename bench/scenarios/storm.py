@@ -14,8 +14,8 @@ from bench.databases import databases
 from bench.load import GET, POST, Load, Pace, run_wrk
 from bench.measure import FASTEST_CREATES
 from bench.processes import others_seconds
+from bench.scenarios import signing_in
 from bench.scenarios.finding import Finding
-from bench.scenarios.signing_in import USER
 from bench.seed import mint, seed
 from bench.servers import Client, Server, service
 
@@ -106,7 +106,7 @@ def _standing_apart(server: Server) -> Iterator[None]:
 
 def _sign_up(server: Server) -> None:
     with Client(server) as client:
-        answer = client.ask("POST", _JSON, USER, "/api/v1/users")
+        answer = client.ask("POST", _JSON, signing_in.USER, "/api/v1/users")
     if answer.status != 201:  # noqa: PLR2004
         raise RuntimeError(f"sign-up was answered {answer.status}")
 
@@ -143,7 +143,7 @@ def _read_in_a_storm(server: Server, readers: list[str], writers: list[str]) -> 
 @contextmanager
 def _signing_in(server: Server) -> Iterator["subprocess.Popen[str]"]:
     """A crowd of which each has asked; it costs the load's processor next to nothing."""
-    command = [sys.executable, "-m", "bench.scenarios.signing_in", server.url, str(SIGNING_IN)]
+    command = [sys.executable, signing_in.__file__, server.url, str(SIGNING_IN)]
     with subprocess.Popen(  # noqa: S603 -- our words
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as crowd:

@@ -8,6 +8,7 @@ says so, and are told to stop when those that said nothing have run into their t
 
 import asyncio
 import contextlib
+import math
 import multiprocessing
 import os
 import select
@@ -32,6 +33,7 @@ from roadworthy.wire import Application
 
 WATCH_SECONDS = 2
 START_SECONDS = 60
+RETRY_SECONDS = 60
 
 _RETIRE = signal.SIGUSR1
 _LISTENING_SECONDS = 0.1
@@ -62,6 +64,7 @@ class Processes(MPServer):
         self._retired: list[WorkerProcess] = []
         self._files = files
         self._pair: Pair | None = None
+        self._retry_at = math.inf
         if files:
             self._watch = Watch(files)
             self._use(read_pair(files))
@@ -85,7 +88,7 @@ class Processes(MPServer):
         loop.add_signal_handler(_RETIRE, self._retire, listener, application)
         if self._ready is not None:
             # The loop runs again only after Granian, which is between, listens.
-            loop.call_later(_LISTENING_SECONDS, os.write, self._ready, b".")
+            loop.call_later(_LISTENING_SECONDS, _say, self._ready)
 
     def _retire(self, listener: int, application: Application) -> None:
         """Accept no more: the descriptor becomes that of a socket that nobody knows."""
@@ -134,13 +137,14 @@ class Processes(MPServer):
     def _watch_files(self) -> None:
         while True:
             time.sleep(WATCH_SECONDS)
-            if self._watch.changed():
+            if self._watch.changed() or time.monotonic() > self._retry_at:
                 os.kill(os.getpid(), signal.SIGHUP)
 
     def _reload(self, spawn_target: Any, _: Any) -> None:
         """On SIGHUP, and when the files have changed."""
         self.reload_signal = False
         self.main_loop_interrupt.clear()
+        self._retry_at = math.inf
         if pair := self._new_pair():
             self._renew(pair, spawn_target)
         if self.interrupt_signal or self.interrupt_children:  # it came before it was cleared
@@ -160,14 +164,14 @@ class Processes(MPServer):
         before = self._pair
         self._use(pair)
         if successors := self._started_successors(target):
-            self.wrks, predecessors = successors, self.wrks
-            for each in predecessors:
-                self._send_off(each)
+            self._succeed(successors)
             note("certificate renewed", expires=pair.expires)
             _note_if_expired(pair)
         elif before:
             self._use(before)
-            note("certificate refused", reason="no server process starts with it")
+            if not self.interrupt_signal:
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+                note("certificate refused", reason="no server process starts now; tried again soon")
 
     def _use(self, pair: Pair) -> None:
         for name in self.ssl_ctx[1:3]:
@@ -181,30 +185,45 @@ class Processes(MPServer):
     def _started_successors(self, target: Any) -> list[WorkerProcess]:
         """New processes that serve; none when one does not, or when it is time to stop."""
         ready, self._ready = os.pipe()
-        successors = [self._spawn_worker(index, target, None) for index in range(self.workers)]
+        successors: list[WorkerProcess] = []
+        try:
+            for index in range(self.workers):
+                each = self._spawn_worker(index, target, None)
+                each.interrupt_by_parent = True  # until it serves, its end is ours to notice
+                each.start()
+                successors.append(each)
+            if self._wait_for(successors, ready):
+                return successors
+        except OSError:  # there is no room for another process
+            pass
+        finally:
+            os.close(self._ready)
+            os.close(ready)
+            self._ready = None
         for each in successors:
-            each.interrupt_by_parent = True  # until it serves, its end is ours to notice
-            each.start()
-        os.close(self._ready)
-        self._ready = None
-        are_ready = self._wait_for(successors, ready)
-        os.close(ready)
-        for each in successors:
-            if are_ready:
-                each.interrupt_by_parent = False
-            else:
-                each.kill()
-        return successors if are_ready else []
+            each.kill()
+        return []
 
     def _wait_for(self, successors: list[WorkerProcess], ready: int) -> bool:
         until, count = time.monotonic() + START_SECONDS, 0
-        while count < len(successors) and time.monotonic() < until and not self.interrupt_signal:
+        while all(each.is_alive() for each in successors):
+            if count == len(successors):
+                return True
+            if time.monotonic() > until or self.interrupt_signal:
+                return False
             if select.select([ready], [], [], 0.1)[0]:
-                said = os.read(ready, len(successors))
-                if not said:
-                    return False
-                count += len(said)
-        return count == len(successors) and all(each.is_alive() for each in successors)
+                count += len(os.read(ready, len(successors)))
+        return False
+
+    def _succeed(self, successors: list[WorkerProcess]) -> None:
+        self.wrks, predecessors = successors, self.wrks
+        for each in predecessors:
+            self._send_off(each)
+        self.interrupt_children.clear()  # those of before, if any
+        for each in successors:
+            each.interrupt_by_parent = False
+            if not each.is_alive() and each.idx not in self.interrupt_children:
+                self.interrupt_children.append(each.idx)
 
     def _send_off(self, worker: WorkerProcess) -> None:
         worker.interrupt_by_parent = True
@@ -215,6 +234,11 @@ class Processes(MPServer):
     def _stop_workers(self) -> None:
         self.wrks += [each for each in self._retired if each.is_alive()]
         super()._stop_workers()  # type: ignore[no-untyped-call]
+
+
+def _say(ready: int) -> None:
+    os.write(ready, b".")
+    os.close(ready)
 
 
 def _note_if_expired(pair: Pair) -> None:
