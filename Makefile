@@ -3,6 +3,7 @@
 .PHONY: help run demo test soak bench lint lock
 
 BIN := .venv/bin
+TESTED_WITH := postgresql chromium gcc nginx sslscan systemd
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -16,12 +17,12 @@ demo: ## Serve a throwaway folder and show a registration (ARGS='--port 9000')
 	@exec $(BIN)/roadworthy demo $(ARGS)
 
 test: ## Check style and types, run every test on SQLite and PostgreSQL
-	@scripts/setup dev postgresql chromium gcc
+	@scripts/setup dev $(TESTED_WITH)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n auto $(ARGS)
 
 soak: ## The tests with their full counts: takes hours
-	@scripts/setup dev postgresql chromium gcc
+	@scripts/setup dev $(TESTED_WITH)
 	SOAK=1 $(BIN)/pytest $(ARGS)
 
 bench: ## Measure the service against a floor, on both databases (ARGS='--quick')

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,17 @@ class Process:
                 with suppress(OSError):
                     family += map(int, children.read_text().split())
         return family
+
+
+def others_seconds(processes: Iterable[Process]) -> float:
+    """Processor time so far of what is neither `processes`, nor ours, nor of what we started.
+
+    Time that a host gave to other machines counts.
+    """
+    with Path("/proc/stat").open() as file:
+        user, nice, system, _, _, irq, softirq, steal, *_ = map(int, file.readline().split()[1:])
+    busy = (user + nice + system + irq + softirq + steal) / TICKS
+    return busy - sum(os.times()[:4]) - sum(each.cpu_seconds() for each in processes)
 
 
 def _ticks(pid: int) -> int:

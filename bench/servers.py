@@ -29,6 +29,11 @@ class Server:
     process: Process
     database: Database
 
+    @property
+    def processes(self) -> list[Process]:
+        """What answers: its own, and PostgreSQL where it is used."""
+        return [each for each in (self.process, self.database.postgresql) if each]
+
 
 @dataclass(frozen=True)
 class Answer:

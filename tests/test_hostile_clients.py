@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from roadworthy.server import drop_unread
+from roadworthy.sockets import drop_unread
 from tests.conftest import Place, Running
 from tests.support.client import Client
 from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver, with_profile

@@ -22,11 +22,16 @@ from roadworthy.profiles import ProfileRoutes
 from roadworthy.settings import Settings, load_settings, signing_secrets
 from roadworthy.telemetry import configure_logs
 from roadworthy.web import WebRoutes
-from roadworthy.wire import ANSWERS_KEPT, Application, Route, purge_answers
+from roadworthy.wire import ANSWERS_KEPT, STRICT_TRANSPORT, Application, Route, purge_answers
 
 
-def create_app(settings: Settings, before_start: Callable[[], None] = lambda: None) -> Application:
-    """The ASGI application that `settings` ask for; its database is already migrated."""
+def create_app(
+    settings: Settings, started: Callable[[Application], None] = lambda _: None
+) -> Application:
+    """The ASGI application that `settings` ask for; its database is already migrated.
+
+    `started` is called on the event loop once it can serve.
+    """
     database = open_database(settings.database_url)
     passwords = Passwords(settings.devise_pepper)
     api = _api(database, settings, signing_secrets(settings), passwords)
@@ -34,10 +39,10 @@ def create_app(settings: Settings, before_start: Callable[[], None] = lambda: No
     worker = create_worker(database)
 
     async def start() -> None:
-        before_start()
         await database.open()
         await kinds.start()
         worker.start()
+        started(application)
 
     async def stop() -> None:
         await worker.stop()
@@ -45,19 +50,21 @@ def create_app(settings: Settings, before_start: Callable[[], None] = lambda: No
         passwords.close()
         await database.close()
 
-    return Application(
+    application = Application(
         (*api, *WebRoutes(database, api, settings, _now)),
         origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         start=start,
         stop=stop,
+        added=[STRICT_TRANSPORT] if settings.tls_cert else [],
     )
+    return application
 
 
-def from_environment(before_start: Callable[[], None]) -> Application:
+def from_environment(started: Callable[[Application], None]) -> Application:
     """The application as the environment asks for it; what a server process loads."""
     configure_logs()
-    return create_app(load_settings(), before_start)
+    return create_app(load_settings(), started)
 
 
 def create_worker(database: Database) -> Worker:

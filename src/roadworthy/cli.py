@@ -55,7 +55,13 @@ def serve(host: str, port: int, workers: int) -> None:
         server.prepare(settings)
         for warning in warnings(settings):
             click.echo(f"roadworthy: {warning}", err=True)
-        server.serve(host, port, workers, lambda url: click.echo(f"Roadworthy is ready at {url}"))
+        server.serve(
+            host,
+            port,
+            workers,
+            lambda url: click.echo(f"Roadworthy is ready at {url}"),
+            server.pair_files(settings),
+        )
 
 
 @cli.command()

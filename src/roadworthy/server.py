@@ -1,6 +1,5 @@
 """Serving: prepare the data folder and database, run server processes until told to stop."""
 
-import contextlib
 import ctypes
 import errno
 import http.client
@@ -8,13 +7,12 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 
@@ -27,7 +25,10 @@ from roadworthy.migrations import (
     require_head,
     require_writable,
 )
+from roadworthy.processes import Processes
 from roadworthy.settings import Settings, SettingsError, signing_secrets
+from roadworthy.sockets import drop_unread
+from roadworthy.tls import CannotUse, PairFiles
 from roadworthy.wire import Application
 
 HEADER_SECONDS = 15
@@ -46,35 +47,45 @@ class CannotServe(Exception):
     """Serving cannot begin; the message says what to do."""
 
 
-def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -> None:
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    announce: Callable[[str], None],
+    files: PairFiles | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first.
 
-    `announce` gets the URL once it answers. Call `prepare` before. Raises `CannotServe`.
+    With `files`, over TLS. `announce` gets the URL once it answers. Call `prepare` before. Raises
+    `CannotServe`.
     """
     address, port = _free_address(host, port)
-    server = Granian(
-        "roadworthy.server:application",
-        factory=True,
-        address=address,
-        port=port,
-        workers=workers,
-        interface=Interfaces.ASGI,
-        runtime_mode=RuntimeModes.st,
-        loop=Loops.uvloop,
-        http=HTTPModes.http1,  # with HTTP/2 as well, who connects and says nothing stays forever
-        websockets=False,
-        backlog=4096,
-        backpressure=_most_connections(),
-        http1_settings=HTTP1Settings(
-            header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MOST_HEADER_BYTES
-        ),
-        log_enabled=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
-    )
-    server.on_startup(lambda: _announce_when_ready(host, port, announce))
+    url = _url(host, port, "https" if files else "http")
     try:
-        server.serve()
+        server = Processes(
+            _application,
+            lambda: _announce_when_ready(url, announce),
+            files,
+            address=address,
+            port=port,
+            workers=workers,
+            interface=Interfaces.ASGI,
+            runtime_mode=RuntimeModes.st,
+            loop=Loops.uvloop,
+            http=HTTPModes.http1,  # with HTTP/2 as well, who says nothing stays forever
+            websockets=False,
+            backlog=4096,
+            backpressure=_most_connections(),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MOST_HEADER_BYTES
+            ),
+            log_enabled=False,
+            workers_kill_timeout=STOP_SECONDS,
+        )
+    except CannotUse as unusable:
+        raise CannotServe(str(unusable)) from None
+    try:
+        server.run()
     except SystemExit as stop:
         if stop.code:
             raise CannotServe(
@@ -82,13 +93,21 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
             ) from None
 
 
-def application() -> Application:
+def _application(started: Callable[[Application], None]) -> Application:
     """What each server process serves. The process ends with the one that started it."""
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_ON_PARENTS_DEATH, signal.SIGTERM)
     if os.getppid() != parent:  # it ended before that
         raise SystemExit(1)
-    return from_environment(lambda: drop_unread(UNREAD_SECONDS))
+    drop_unread(UNREAD_SECONDS)
+    return from_environment(started)
+
+
+def pair_files(settings: Settings) -> PairFiles | None:
+    """Where the certificate and its key are, if HTTPS is to be spoken."""
+    if settings.tls_cert and settings.tls_key:
+        return PairFiles(settings.tls_cert, settings.tls_key)
+    return None
 
 
 def prepare(settings: Settings) -> None:
@@ -148,32 +167,12 @@ def _free_address(host: str, port: int) -> tuple[str, int]:
         ) from None
 
 
-def drop_unread(seconds: float) -> None:
-    """Have the kernel end each connection made from now on whose peer takes nothing for so long.
-
-    It counts a receive window that stays shut as well (RFC 5482; tcp(7), TCP_USER_TIMEOUT).
-    Connections have it from the socket that this process listens on, or is about to.
-    """
-    for each in _open_sockets():
-        if each.family in {socket.AF_INET, socket.AF_INET6}:
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
-        each.close()
+def _url(host: str, port: int, scheme: str) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _open_sockets() -> Iterator[socket.socket]:
-    """Duplicates of all of this process."""
-    for descriptor in list(Path("/proc/self/fd").iterdir()):
-        with contextlib.suppress(FileNotFoundError):
-            if str(descriptor.readlink()).startswith("socket:"):
-                yield socket.socket(fileno=os.dup(int(descriptor.name)))
-
-
-def _announce_when_ready(host: str, port: int, announce: Callable[[str], None]) -> None:
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
+def _announce_when_ready(url: str, announce: Callable[[str], None]) -> None:
     def wait() -> None:
-        # No lock is held while sleeping, so forking the server processes now is safe.
-        time.sleep(0.05)
         while not _answers(url):
             time.sleep(0.01)
         announce(url)
@@ -185,7 +184,7 @@ def _answers(url: str) -> bool:
     address = urlsplit(url)
     wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- asked, not bound
     host = address.hostname or ""
-    connection = http.client.HTTPConnection(wildcards.get(host, host), address.port, timeout=5)
+    connection = _connection(address.scheme, wildcards.get(host, host), address.port)
     try:
         connection.request("HEAD", "/up")
         return connection.getresponse().status in {200, 503}
@@ -193,3 +192,13 @@ def _answers(url: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+    if scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=5)
+    # It is asked whether it answers, not who it is: the certificate is for another name.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port, timeout=5, context=context)

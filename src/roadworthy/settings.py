@@ -68,6 +68,9 @@ class Settings:
     devise_pepper: str
     metrics_token: str
     """Who may read metrics; empty: whoever is on this machine."""
+    tls_cert: Path | None
+    tls_key: Path | None
+    """Both are given or neither."""
 
     @property
     def embedded(self) -> bool:
@@ -93,6 +96,8 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         values["database_url"] or f"sqlite:///{values['data_dir']}/roadworthy.db"
     )
     values["migration_database_url"] = values["migration_database_url"] or values["database_url"]
+    if bool(values["tls_cert"]) != bool(values["tls_key"]):
+        raise SettingsError("set both ROADWORTHY_TLS_CERT and ROADWORTHY_TLS_KEY, or neither")
     return Settings(**values)
 
 
@@ -271,6 +276,14 @@ def _secret_keys(text: str) -> tuple[str, ...]:
     return secrets_given
 
 
+def _file(text: str) -> Path | None:
+    return Path(text).absolute() if text else None
+
+
+def _show_file(path: Path | None) -> str:
+    return str(path or "")
+
+
 def _mask_all(text: str) -> str:
     return "********" if text else ""
 
@@ -367,6 +380,14 @@ _OPTIONS = (
         "the bearer token that reads /metrics; unset: this machine only",
         mask=_mask_all,
     ),
+    _Option(
+        "tls_cert",
+        "",
+        _file,
+        "to speak HTTPS: the certificate and those that lead to its issuer, PEM",
+        show=_show_file,
+    ),
+    _Option("tls_key", "", _file, "and its private key, PEM, not encrypted", show=_show_file),
 )
 
 
@@ -374,5 +395,5 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [option.name for option in _OPTIONS]
     for name in environment:
         if name.startswith(PREFIX) and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
             raise SettingsError(f"{name} is no setting of ours; did you mean {nearest}?")

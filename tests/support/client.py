@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,11 +44,18 @@ class Answer:
 
 
 class Client:
-    """One keep-alive connection to `url`."""
+    """One keep-alive connection to `url`; over TLS, to whoever shows a certificate in `trusted`."""
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, trusted: Path | None = None):
         address = urlsplit(url)
-        self._connection = HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT)
+        host = address.hostname or ""
+        if address.scheme == "https":
+            context = ssl.create_default_context(cafile=trusted)
+            self._connection: HTTPConnection = HTTPSConnection(
+                host, address.port, timeout=TIMEOUT, context=context
+            )
+        else:
+            self._connection = HTTPConnection(host, address.port, timeout=TIMEOUT)
 
     def send(
         self, method: str, path: str, headers: Headers = (), body: bytes | str | None = None

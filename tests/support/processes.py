@@ -8,10 +8,11 @@ from tests.support.service import Service
 
 def megabytes(service: Service) -> float:
     """What the server processes hold in memory."""
-    return sum(_resident(child) for child in _children(service.process.pid))
+    return sum(_resident(child) for child in children(service.process.pid))
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that it started and that run."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 

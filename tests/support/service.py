@@ -17,7 +17,7 @@ OTHER_ORIGIN = "http://localhost:3000"
 START_SECONDS = 30
 STOP_SECONDS = 40
 
-_READY = re.compile(r"^Roadworthy is ready at (http://[^\s;]+)", re.MULTILINE)
+_READY = re.compile(r"^Roadworthy is ready at (https?://[^\s;]+)", re.MULTILINE)
 
 COMMAND = (sys.executable, "-m", "roadworthy")
 
@@ -44,7 +44,7 @@ class Service:
                 start_new_session=True,  # Ctrl-C is for pytest, which then stops it in order
             )
         try:
-            self.url = self._wait_until_ready()
+            self.url = wait_until_ready(self.process, self._output, self._errors)
         except BaseException:
             self.stop()
             raise
@@ -78,14 +78,16 @@ class Service:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def _wait_until_ready(self) -> str:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until and self.process.poll() is None:
-            ready = _READY.search(self.output)
-            if ready:
-                return ready[1]
-            time.sleep(0.01)
-        raise RuntimeError(f"the service does not start:\n{self.output}\n{self.errors}")
+
+def wait_until_ready(process: subprocess.Popen[bytes], output: Path, errors: Path) -> str:
+    """The URL that it announces in the file `output`."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        ready = _READY.search(output.read_text())
+        if ready:
+            return ready[1]
+        time.sleep(0.01)
+    raise RuntimeError(f"the service does not start:\n{output.read_text()}\n{errors.read_text()}")
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Watching the service: structured logs and metrics, neither with personal data."""
 
 from roadworthy.telemetry import metrics
-from roadworthy.telemetry.logs import configure_logs, log_request
+from roadworthy.telemetry.logs import configure_logs, log_request, note
 
-__all__ = ["configure_logs", "log_request", "metrics"]
+__all__ = ["configure_logs", "log_request", "metrics", "note"]

@@ -5,6 +5,8 @@ certificate number, file content, nor the words of an exception, which may quote
 """
 
 import atexit
+import contextlib
+import os
 import re
 import sys
 import threading
@@ -103,6 +105,20 @@ def log_request(request_id: str, method: str, route: str, status: int, seconds: 
             }
         )
     )
+
+
+def note(event: str, **values: Any) -> None:
+    """Write one line now, from the process that starts the others.
+
+    Whatever takes it, it holds up nobody; and it holds no lock that a child would inherit.
+    """
+    line = _line({"event": event, **values, "timestamp": datetime.now(UTC)}) + b"\n"
+
+    def write() -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, line)
+
+    threading.Thread(target=write, name="note", daemon=True).start()
 
 
 def _loggable(request_id: str) -> str | None:

@@ -11,7 +11,7 @@ from roadworthy.wire.errors import (
     Unauthorized,
     Unprocessable,
 )
-from roadworthy.wire.headers import etag_of
+from roadworthy.wire.headers import STRICT_TRANSPORT, etag_of
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
 from roadworthy.wire.messages import Request, Response, instant_text, json_response
@@ -22,6 +22,7 @@ from roadworthy.wire.values import Fields, text_value
 
 __all__ = [
     "ANSWERS_KEPT",
+    "STRICT_TRANSPORT",
     "Application",
     "BadRequest",
     "Fields",

@@ -16,7 +16,7 @@ from roadworthy.wire.errors import (
     ServerError,
     ServiceUnavailable,
 )
-from roadworthy.wire.headers import BODILESS, etag_of, headers_of, matches
+from roadworthy.wire.headers import BODILESS, CLOSE, HeaderList, etag_of, headers_of, matches
 from roadworthy.wire.messages import Receive, Request, Response, Scope, Send
 from roadworthy.wire.proxies import Networks
 from roadworthy.wire.routes import Route
@@ -31,7 +31,10 @@ _DOUBLED_SLASH = re.compile("//+")
 
 
 class Application:
-    """Serves `routes`; `start` and `stop` run on the event loop before and after."""
+    """Serves `routes`; `start` and `stop` run on the event loop before and after.
+
+    `added` are headers of every response, after its own.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Application:
         trusted_proxies: Networks,
         start: Hook,
         stop: Hook,
+        added: HeaderList | None = None,
     ):
         self._routes: dict[str, dict[str, Route]] = {}
         for route in routes:
@@ -51,6 +55,11 @@ class Application:
         self._cross_origin = CrossOrigin(origins)
         self._trusted_proxies = trusted_proxies
         self._start, self._stop = start, stop
+        self._added = added or []
+
+    def retire(self) -> None:
+        """From now on, each answer is the last one of its connection, and says so."""
+        self._added = [*self._added, CLOSE]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -78,6 +87,7 @@ class Application:
             response.headers = {**(response.headers or {}), "connection": "close"}
         _make_conditional(request, response)
         headers = headers_of(response, request.id, started)
+        headers += self._added
         if b"origin" in request.headers:
             headers += self._cross_origin.headers(request)
         body = b"" if request.method == "HEAD" or response.status in BODILESS else response.body

@@ -17,6 +17,9 @@ SECURITY: HeaderList = [
 VARY = (b"vary", b"Accept, Origin")
 REVALIDATE = (b"cache-control", b"max-age=0, private, must-revalidate")
 NO_CACHE = (b"cache-control", b"no-cache")
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+"""For a year, browsers ask this host over TLS only (RFC 6797); other hosts are not ours to say."""
+CLOSE = (b"connection", b"close")
 
 BODILESS = frozenset({204, 304})
 
