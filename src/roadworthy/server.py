@@ -2,6 +2,7 @@
 
 import errno
 import http.client
+import os
 import resource
 import socket
 import threading
@@ -13,7 +14,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 
-import roadworthy.app  # noqa: F401 -- server processes are forked with it loaded
+from roadworthy.app import ANNOUNCED  # server processes are forked with it loaded
 from roadworthy.migrations import HEAD, MigrationError, current_version, migrate, require_head
 from roadworthy.settings import Settings, SettingsError, signing_secrets
 
@@ -34,6 +35,8 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
     `announce` gets the URL once it answers. Call `prepare` before. Raises `CannotServe`.
     """
     address, port = _free_address(host, port)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    os.environ[ANNOUNCED] = url
     server = Granian(
         "roadworthy.app:from_environment",
         factory=True,
@@ -54,7 +57,7 @@ def serve(host: str, port: int, workers: int, announce: Callable[[str], None]) -
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
     )
-    server.on_startup(lambda: _announce_when_ready(host, port, announce))
+    server.on_startup(lambda: _announce_when_ready(url, announce))
     try:
         server.serve()
     except SystemExit as stop:
@@ -119,9 +122,7 @@ def _free_address(host: str, port: int) -> tuple[str, int]:
         ) from None
 
 
-def _announce_when_ready(host: str, port: int, announce: Callable[[str], None]) -> None:
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
+def _announce_when_ready(url: str, announce: Callable[[str], None]) -> None:
     def wait() -> None:
         # No lock is held while sleeping, so forking the server processes now is safe.
         time.sleep(0.05)

@@ -1,6 +1,6 @@
 """Work after the response: queued in the transaction that causes it, done at least once."""
 
-from roadworthy.jobs.job import Job, Recurring
+from roadworthy.jobs.job import Hopeless, Job, Recurring
 from roadworthy.jobs.queries import (
     JOB_STATES,
     DeadJob,
@@ -15,6 +15,7 @@ __all__ = [
     "JOB_STATES",
     "DeadJob",
     "Handler",
+    "Hopeless",
     "Job",
     "Recurring",
     "Worker",

@@ -10,6 +10,10 @@ _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(hours=6)
 
 
+class Hopeless(Exception):
+    """Raised by what does a job: it is given up at once, as trying again would change nothing."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job that a worker holds; `attempts` counts this one."""

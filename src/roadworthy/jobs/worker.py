@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from roadworthy.database import Busy, Database, Unavailable
-from roadworthy.jobs.job import LEASE, MOST_ATTEMPTS, Job, Recurring, retry_at
+from roadworthy.jobs.job import LEASE, MOST_ATTEMPTS, Hopeless, Job, Recurring, retry_at
 from roadworthy.jobs.queries import (
     claim_job,
     ensure_recurring,
@@ -34,7 +34,8 @@ class WorkerEnded(Exception):
 class Worker:
     """Runs jobs with `handlers` (kind to what does it); `clock` gives the time, in UTC.
 
-    A handler may run again for the same job: what it does twice must do no harm.
+    A handler may run again for the same job: what it does twice must do no harm. One that raises
+    `Hopeless` is not tried again.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Worker:
 
     async def _failed(self, job: Job, error: Exception) -> None:
         now = self._clock()
-        again = retry_at(job.attempts, now)
+        again = None if isinstance(error, Hopeless) else retry_at(job.attempts, now)
         if job.recurring:
             again = again or now + self._every.get(job.kind, LEASE)  # it never dies
         # Its words may hold an address or a name: they stay in the database.

@@ -31,13 +31,20 @@ _OF_PROXIES = frozenset({b"via", b"x-real-ip", b"cf-connecting-ip", b"true-clien
 _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
 
 
+_NOTHING_CAPTURED: dict[str, str] = {}
+
+
 class Request:
-    """One request. Header names are lower-case bytes, as ASGI gives them."""
+    """One request. Header names are lower-case bytes, as ASGI gives them.
+
+    `path` is the route's, and `captured` what the request has where that says `{name}`.
+    """
 
     __slots__ = (
         "_body",
         "_is_received",
         "_receive",
+        "captured",
         "client",
         "headers",
         "id",
@@ -49,6 +56,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive):
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.captured: dict[str, str] = _NOTHING_CAPTURED
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) != len(scope["headers"]):
