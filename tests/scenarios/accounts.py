@@ -36,7 +36,7 @@ def _account(email: str, phone_number: str | None = None) -> Callable[[Stage], d
     return account
 
 
-def _own_account(stage: Stage) -> dict[str, Any]:
+def own_account(stage: Stage) -> dict[str, Any]:
     (user,) = stage.tables.rows("users", id=stage.driver.id)
     return _shown(user)
 
@@ -46,12 +46,12 @@ def _shown(user: dict[str, Any]) -> dict[str, Any]:
         "id": user["id"],
         "email": user["email"],
         "phone_number": user["phone_number"],
-        "created_at": _instant(user["created_at"]),
-        "updated_at": _instant(user["updated_at"]),
+        "created_at": instant(user["created_at"]),
+        "updated_at": instant(user["updated_at"]),
     }
 
 
-def _instant(moment: datetime) -> str:
+def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -396,7 +396,7 @@ SCENARIOS = [
         json=_credentials(),
         status=201,
         changes=ONE_SESSION,
-        answer=_own_account,
+        answer=own_account,
         answer_headers=BEARER,
         after=_for_audience(None),
     ),
@@ -408,7 +408,7 @@ SCENARIOS = [
             json=_with_address(written),
             status=201,
             changes=ONE_SESSION,
-            answer=_own_account,
+            answer=own_account,
         )
         for what, written in (
             ("in capitals", str.upper),
@@ -444,7 +444,7 @@ SCENARIOS = [
         form=lambda stage: {"user[email]": stage.driver.email, "user[password]": PASSWORD},
         status=201,
         changes=ONE_SESSION,
-        answer=_own_account,
+        answer=own_account,
     ),
     Scenario(
         name="sign-in with another valid bearer just signs in",
@@ -452,7 +452,7 @@ SCENARIOS = [
         json=_credentials(),
         status=201,
         changes=ONE_SESSION,
-        answer=_own_account,
+        answer=own_account,
     ),
     *(
         Scenario(
@@ -462,7 +462,7 @@ SCENARIOS = [
             json=_credentials(),
             status=201,
             changes=ONE_SESSION,
-            answer=_own_account,
+            answer=own_account,
         )
         for what, authorization in (
             ("garbage", {"authorization": "Bearer garbage"}),

@@ -117,7 +117,7 @@ _ACCOUNT = Prepared(
 def find_signed_in(connection: Connection, user_id: int, jti: str) -> SignedIn | None:
     """Whose token this is, unless the account is closed or never was."""
     row = _SIGNED_IN.first(connection, {"user_id": user_id, "jti": jti})
-    return SignedIn(*row, jti=jti) if row else None
+    return SignedIn._make((*row, jti)) if row else None
 
 
 def find_account(connection: Connection, user_id: int, jti: str) -> tuple[User, bool] | None:

@@ -197,6 +197,8 @@ def _usual_answers(method: str, operation: Operation) -> Mapping[int, str]:
         usual[401] = "Not signed in, or the token is refused"
     if operation.conditional and method in {"GET", "HEAD"}:
         usual[304] = "What the client has is current"
+    if operation.in_query:
+        usual[400] = "The query string is no UTF-8"
     if operation.key:
         usual[400] = "The body is not what its content type says, or the parameters are missing"
         usual[408] = "The body did not arrive in time"
