@@ -69,6 +69,11 @@ def _is_confirmed(stage: Stage, _: Answer) -> None:
     assert not stage.tables.rows("mailed_links", user_id=stage.driver.id)
 
 
+def _is_confirmable(stage: Stage, answer: Answer) -> None:
+    _is_not_confirmed(stage, answer)
+    assert len(stage.tables.rows("mailed_links", user_id=stage.driver.id)) == 1
+
+
 def _is_not_confirmed(stage: Stage, _: Answer) -> None:
     assert _user(stage)["confirmed_at"] is None
 
@@ -318,6 +323,21 @@ SCENARIOS = [
         path=_confirming,
         answer={},
         after=_is_confirmed,
+    ),
+    Scenario(
+        name="who only looks whether the link is there uses nothing up",
+        who=Who.NOBODY,
+        before=_mailed("confirmation"),
+        method="HEAD",
+        path=_confirming,
+        after=_is_confirmable,
+    ),
+    Scenario(
+        name="who only looks is told that it is not",
+        who=Who.NOBODY,
+        method="HEAD",
+        path=_confirming,
+        status=422,
     ),
     *(
         Scenario(

@@ -86,6 +86,12 @@ SCENARIOS = [
         answer=_listed,
     ),
     Scenario(
+        name="HEAD of the sessions has their headers",
+        before=_signed_in,
+        method="HEAD",
+        path=SESSIONS,
+    ),
+    Scenario(
         name="a token from elsewhere has no session to list",
         method="GET",
         path=SESSIONS,

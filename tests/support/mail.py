@@ -60,7 +60,7 @@ class Mail:
     def _part(self, kind: str) -> str:
         part = self.message.get_body((kind,))
         assert part is not None, self.message
-        return str(part.get_content())
+        return str(part.get_content()).replace("\r\n", "\n")
 
 
 def read_mail(content: bytes) -> Mail:

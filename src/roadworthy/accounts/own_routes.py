@@ -27,7 +27,7 @@ from roadworthy.accounts.schemas import (
     ACCOUNT_EXAMPLE,
     CURRENT_PASSWORD,
     EMAIL,
-    PASSWORD,
+    NEW_PASSWORD,
     PASSWORD_AGAIN,
     PHONE_NUMBER,
     SESSIONS_EXAMPLE,
@@ -208,7 +208,7 @@ _CHANGE = Operation(
     key="user",
     parameters=(
         EMAIL.not_required(),
-        PASSWORD.not_required(),
+        NEW_PASSWORD,
         PASSWORD_AGAIN,
         PHONE_NUMBER,
         CURRENT_PASSWORD,

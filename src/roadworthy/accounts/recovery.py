@@ -39,6 +39,12 @@ class Recovery:
         digest = digest_of(token)
         return await self._database.read(find_addressee, purpose, digest, self._clock())
 
+    async def require_confirmation_link(self, given: Mapping[str, Any]) -> None:
+        """Raise the 422 that `confirm` would."""
+        token = _required(given, CONFIRMATION_TOKEN)
+        if await self.addressee(Purpose.CONFIRMATION, token) is None:
+            raise _no_link(CONFIRMATION_TOKEN)
+
     async def confirm(self, given: Mapping[str, Any]) -> None:
         """Confirm the address that the link went to. Raises the 422 that says why not."""
         token = _required(given, CONFIRMATION_TOKEN)

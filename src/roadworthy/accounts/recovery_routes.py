@@ -54,8 +54,12 @@ class RecoveryRoutes:
         return Response(204)
 
     async def confirm(self, request: Request) -> Response:
-        """Confirm the address."""
-        await self._recovery.confirm(query_parameters(request))
+        """Confirm the address; who asks for the headers only has not done so."""
+        given = query_parameters(request)
+        if request.method == "HEAD":
+            await self._recovery.require_confirmation_link(given)
+        else:
+            await self._recovery.confirm(given)
         return json_response(200, Done())
 
 

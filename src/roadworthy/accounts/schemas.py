@@ -84,6 +84,13 @@ EMAIL = Parameter("email", "E-mail address", Shape(_ADDRESS, _ADDRESS), required
 PASSWORD = Parameter(
     "password", "Password", Shape({"anyOf": [_SECRET, _LONG_NUMBER]}, _SECRET), required=True
 )
+_NOTHING = {"type": "string", "maxLength": 0}
+_NOT_GIVEN = {"type": ["null", "array", "object"]}
+NEW_PASSWORD = Parameter(
+    "password",
+    "Password; none, or an empty one, leaves the one there is",
+    Shape({"anyOf": [_SECRET, _LONG_NUMBER, _NOTHING, _NOT_GIVEN]}, {"anyOf": [_SECRET, _NOTHING]}),
+)
 PASSWORD_AGAIN = Parameter(
     "password_confirmation",
     "The password again",

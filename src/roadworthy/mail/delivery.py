@@ -10,10 +10,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from email.utils import parseaddr
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import unquote, urlsplit
+
+from roadworthy.mail.address import mailable
 
 Deliver = Callable[[EmailMessage], Awaitable[None]]
 """Raises `Undeliverable`, and `OSError` when it may be tried again."""
@@ -113,8 +114,9 @@ def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
 
 
 def _envelope(message: EmailMessage) -> tuple[str, str]:
-    """From whom and to whom, quoted as they are in the headers."""
-    return parseaddr(str(message["From"]))[1], str(message["To"])
+    """From whom and to whom. A header forgets, when it is read, which part had to be quoted."""
+    sender, to = (message[name].addresses[0] for name in ("From", "To"))
+    return mailable(f"{sender.username}@{sender.domain}"), mailable(f"{to.username}@{to.domain}")
 
 
 def _raise_if_permanent(code: int, said: bytes | str) -> None:
