@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def run_due(settings: Settings) -> int:
     """Do the jobs that are due: how many."""
-    return _with_database(settings, lambda database: create_worker(database).run_due())
+    return _with_database(settings, lambda database: create_worker(database, settings).run_due())
 
 
 def failed_jobs(settings: Settings) -> list[FailedJob]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 
-from roadworthy.app import from_environment
+from roadworthy.app import ANNOUNCED, from_environment
 from roadworthy.migrations import (
     HEAD,
     MigrationError,
@@ -61,6 +61,7 @@ def serve(
     """
     address, port = _free_address(host, port)
     url = _url(host, port, "https" if files else "http")
+    os.environ[ANNOUNCED] = url
     try:
         server = Processes(
             _application,

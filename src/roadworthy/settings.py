@@ -8,6 +8,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -16,6 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 PREFIX = "ROADWORTHY_"
 SAFE_SECRET_BYTES = 32
+
+NOBODY = "Roadworthy <no-reply@localhost>"
+"""Whom mail is from until an operator says."""
 
 _PUBLIC_URL = re.compile(r"https?://[\w.\-\[\]:]+(?:/[\w.~%/-]*)?", re.ASCII)
 _PASSWORD = re.compile(r"(//[^:/@]*:).*@")
@@ -66,6 +72,9 @@ class Settings:
     sign_up_limit: Limits
     mail_limit: Limits
     devise_pepper: str
+    smtp_url: str
+    """Where mail is handed over; empty: it is written to `outbox`."""
+    mail_from: str
     metrics_token: str
     """Who may read metrics; empty: whoever is on this machine."""
     tls_cert: Path | None
@@ -76,6 +85,11 @@ class Settings:
     def embedded(self) -> bool:
         """Whether the database is the SQLite file of the data folder."""
         return self.database_url.startswith("sqlite:")
+
+    @property
+    def outbox(self) -> Path:
+        """The folder for mail that no server takes."""
+        return self.data_dir / "outbox"
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,16 @@ def warnings(settings: Settings) -> list[str]:
             "ROADWORTHY_SECRET_KEY is not set, so this server signs with a secret of its own: "
             "set it, and the same on every server of this database"
         )
+    if settings.smtp_url and settings.mail_from == NOBODY:
+        found.append(
+            f"ROADWORTHY_MAIL_FROM is not set, so mail is from {NOBODY}, which servers refuse: "
+            "set it to an address of yours"
+        )
+    if settings.smtp_url and not settings.public_url:
+        found.append(
+            "ROADWORTHY_PUBLIC_URL is not set, so links in mails lead to this machine: set it to "
+            "where people reach the service"
+        )
     return found
 
 
@@ -143,6 +167,11 @@ def signing_secrets(settings: Settings) -> tuple[str, ...]:
     Raises `OSError` when the data folder cannot be used.
     """
     return settings.secret_key or (_kept_secret(settings.data_dir / _SECRET_FILE),)
+
+
+def sender(settings: Settings) -> Address:
+    """Whom mail is from."""
+    return _address(settings.mail_from)
 
 
 def _kept_secret(path: Path) -> str:
@@ -218,6 +247,39 @@ def _url(text: str) -> str:
     if text and not _PUBLIC_URL.fullmatch(text):
         raise ValueError("must be like https://drivers.example.com or https://example.com/drivers")
     return text.rstrip("/")
+
+
+def _smtp_url(text: str) -> str:
+    if not text:
+        return text
+    _require_readable(text)
+    parts = urlsplit(text)
+    queries = {"smtp": ("", "starttls=required"), "smtps": ("",)}
+    is_bare = parts.path in {"", "/"} and not parts.fragment
+    if not (is_bare and parts.hostname and parts.query in queries.get(parts.scheme, ())):
+        raise ValueError(
+            "must be smtp://user:password@host:port, with ?starttls=required behind it if it "
+            "must, or smtps://…"
+        )
+    if parts.password and not parts.username:
+        raise ValueError("has a password and no user")
+    return text
+
+
+def _mail_from(text: str) -> str:
+    try:
+        address = _address(text)
+    except (ValueError, IndexError, HeaderParseError):
+        address = Address()
+    parts = (address.username, address.domain)
+    if not (all(parts) and address.addr_spec.isascii() and text.isprintable()):
+        raise ValueError("must be like no-reply@example.com or Coaches <no-reply@example.com>")
+    return text
+
+
+def _address(text: str) -> Address:
+    name, address = parseaddr(text)
+    return Address(name, addr_spec=address)
 
 
 def _origins(text: str) -> frozenset[str]:
@@ -329,7 +391,12 @@ _OPTIONS = (
         mask=_mask_all,
         default_source="default: generated in the data folder",
     ),
-    _Option("public_url", "", _url, "where people reach the service, for the API document"),
+    _Option(
+        "public_url",
+        "",
+        _url,
+        "where people reach the service, for links in mails and the API document",
+    ),
     _Option(
         "cors_origins",
         "",
@@ -373,6 +440,14 @@ _OPTIONS = (
         "the `config.pepper` of the Rails service whose passwords moved in, if it had one",
         mask=_mask_all,
     ),
+    _Option(
+        "smtp_url",
+        "",
+        _smtp_url,
+        "smtp:// or smtps:// to send mail by; unset: it is written to `outbox` in the data folder",
+        mask=_mask_password,
+    ),
+    _Option("mail_from", NOBODY, _mail_from, "the address that mail is from"),
     _Option(
         "metrics_token",
         "",

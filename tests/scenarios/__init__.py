@@ -10,8 +10,11 @@ from tests.scenarios import (
     headers,
     judgement,
     multipart,
+    own_account,
     paths,
     profiles,
+    recovery,
+    sessions,
     tokens,
     values,
 )
@@ -30,4 +33,7 @@ SCENARIOS = [
     *forms.SCENARIOS,
     *multipart.SCENARIOS,
     *accounts.SCENARIOS,
+    *own_account.SCENARIOS,
+    *sessions.SCENARIOS,
+    *recovery.SCENARIOS,
 ]

@@ -36,7 +36,7 @@ def _account(email: str, phone_number: str | None = None) -> Callable[[Stage], d
     return account
 
 
-def _own_account(stage: Stage) -> dict[str, Any]:
+def own_account(stage: Stage) -> dict[str, Any]:
     (user,) = stage.tables.rows("users", id=stage.driver.id)
     return _shown(user)
 
@@ -46,12 +46,12 @@ def _shown(user: dict[str, Any]) -> dict[str, Any]:
         "id": user["id"],
         "email": user["email"],
         "phone_number": user["phone_number"],
-        "created_at": _instant(user["created_at"]),
-        "updated_at": _instant(user["updated_at"]),
+        "created_at": instant(user["created_at"]),
+        "updated_at": instant(user["updated_at"]),
     }
 
 
-def _instant(moment: datetime) -> str:
+def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -426,7 +426,7 @@ SCENARIOS = [
         json=_credentials(),
         status=201,
         changes=ONE_SESSION,
-        answer=_own_account,
+        answer=own_account,
         answer_headers=BEARER,
         after=_for_audience(None),
     ),
@@ -438,7 +438,7 @@ SCENARIOS = [
             json=_with_address(written),
             status=201,
             changes=ONE_SESSION,
-            answer=_own_account,
+            answer=own_account,
         )
         for what, written in (
             ("in capitals", str.upper),
@@ -474,7 +474,7 @@ SCENARIOS = [
         form=lambda stage: {"user[email]": stage.driver.email, "user[password]": PASSWORD},
         status=201,
         changes=ONE_SESSION,
-        answer=_own_account,
+        answer=own_account,
     ),
     *(
         Scenario(
@@ -485,7 +485,7 @@ SCENARIOS = [
             json=_credentials(password=password),
             status=201,
             changes=ONE_SESSION,
-            answer=_own_account,
+            answer=own_account,
             answer_headers=BEARER,
             after=_is_renewed,
         )
@@ -519,7 +519,7 @@ SCENARIOS = [
         json=_credentials(),
         status=201,
         changes=ONE_SESSION,
-        answer=_own_account,
+        answer=own_account,
     ),
     *(
         Scenario(
@@ -529,7 +529,7 @@ SCENARIOS = [
             json=_credentials(),
             status=201,
             changes=ONE_SESSION,
-            answer=_own_account,
+            answer=own_account,
         )
         for what, authorization in (
             ("garbage", {"authorization": "Bearer garbage"}),

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -74,6 +74,14 @@ def new_driver(tables: Tables, **values: Any) -> Driver:
     }
     user_id = tables.add("users", created_at=now, updated_at=now, **user)
     return Driver(user_id, user["email"], Tokens((SECRET,)).issue(user_id, None, now).token)
+
+
+def add_session(tables: Tables, driver: Driver, jti: str, **values: Any) -> None:
+    """As if the driver had signed in and been given the token `jti`."""
+    now = datetime.now(UTC)
+    row = {"created_at": now, "expires_at": now + timedelta(days=30), **values}
+    sessions = tables["sessions"]
+    tables.execute(sessions.insert().values(jti=jti, user_id=driver.id, **row))
 
 
 def with_profile(tables: Tables, driver: Driver, **values: Any) -> Driver:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 WATCHED = (
     "users",
+    "closed_accounts",
     "sessions",
     "revoked_tokens",
     "profiles",

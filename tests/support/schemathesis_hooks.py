@@ -6,12 +6,14 @@ A driver registers once, an address signs up once, and a token is somebody's.
 import os
 from datetime import date
 from itertools import count
+from types import NoneType
 from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
 
-from tests.support.drivers import PROFILE_PATH, new_driver, with_profile
+from tests.support.drivers import PASSWORD, PROFILE_PATH, new_driver, with_profile
+from tests.support.mail import link_to
 from tests.support.tables import open_tables
 
 schemathesis.openapi.format(
@@ -50,6 +52,29 @@ def before_call(_: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 -- its 
             _send_only_days(case.body)
     if case.path == "/api/v1/users" and isinstance(case.body, dict):
         _sign_up_somebody_new(case.body)
+    if case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
+        _prove(case)
+
+
+def _prove(case: Any) -> None:
+    """Who changes an account knows its password, and who uses a link was sent it."""
+    for user in _users_in(case.body):
+        for name in user:
+            if "current_password" in name:
+                user[name] = PASSWORD
+            if "reset_password_token" in name:
+                user[name] = link_to(_tables, new_driver(_tables).id, "reset")
+            if "password_confirmation" in name:
+                user[name] = _same_password(user, name)
+    if case.query and "confirmation_token" in case.query:
+        case.query["confirmation_token"] = link_to(_tables, new_driver(_tables).id, "confirmation")
+
+
+def _users_in(body: Any) -> list[dict[str, Any]]:
+    if not isinstance(body, dict):
+        return []
+    nested = body.get("user")
+    return [body, nested] if isinstance(nested, dict) else [body]
 
 
 def _send_only_text(form: dict[str, Any]) -> None:
@@ -69,14 +94,19 @@ def _send_only_days(form: dict[str, Any]) -> None:
 
 
 def _sign_up_somebody_new(body: dict[str, Any]) -> None:
-    nested = body.get("user")
-    for user in (body, nested if isinstance(nested, dict) else {}):
+    for user in _users_in(body):
         for name in [name for name in user if name in {"email", "user[email]"}]:
             if isinstance(user[name], str) and "@" in user[name]:
                 user[name] = f"{next(_numbers)}.{user[name].strip()}"[:255]
         for name in [name for name in user if name in {"password", "user[password]"}]:
             if isinstance(user[name], float):
                 # A number counts as its digits, and a schema cannot say how many those are.
-                user[name] = None
+                user[name] = True
         for name in [name for name in user if "password_confirmation" in name]:
-            user[name] = user.get(name.replace("_confirmation", ""))
+            user[name] = _same_password(user, name)
+
+
+def _same_password(user: dict[str, Any], confirmation: str) -> Any:
+    """What confirms the password that is given, if one is."""
+    password = user.get(confirmation.replace("_confirmation", ""))
+    return "" if isinstance(password, list | dict | NoneType) else password

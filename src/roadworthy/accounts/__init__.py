@@ -1,29 +1,42 @@
-"""Who you are: users, passwords, tokens, sessions."""
+"""Who you are: users, passwords, tokens, sessions, and the mails about them."""
 
 from roadworthy.accounts.account import judge_reachable
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.kinds import KindsInUse
+from roadworthy.accounts.letters import AccountLetters
+from roadworthy.accounts.links import Purpose
+from roadworthy.accounts.own_routes import OwnAccountRoutes
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
     SignedIn,
-    purge_known_addresses,
+    purge_links,
     purge_revoked_tokens,
     purge_sessions,
-    purge_throttles,
     token_is_revoked,
 )
+from roadworthy.accounts.recovery import CONFIRMATION_TOKEN, RESET_TOKEN, Recovery
+from roadworthy.accounts.recovery_routes import RecoveryRoutes
+from roadworthy.accounts.requests import user_parameters
 from roadworthy.accounts.routes import AccountRoutes
 from roadworthy.accounts.tables import revoked_tokens, users
 from roadworthy.accounts.throttle import ADDRESSES_KNOWN, Throttle
+from roadworthy.accounts.throttle_queries import purge_known_addresses, purge_throttles
 from roadworthy.accounts.tokens import MOST_JTI, TokenRefused, Tokens, bearer
 
 __all__ = [
     "ADDRESSES_KNOWN",
+    "CONFIRMATION_TOKEN",
     "MOST_JTI",
+    "RESET_TOKEN",
+    "AccountLetters",
     "AccountRoutes",
     "Guard",
     "KindsInUse",
+    "OwnAccountRoutes",
     "Passwords",
+    "Purpose",
+    "Recovery",
+    "RecoveryRoutes",
     "SignedIn",
     "Throttle",
     "TokenRefused",
@@ -31,10 +44,12 @@ __all__ = [
     "bearer",
     "judge_reachable",
     "purge_known_addresses",
+    "purge_links",
     "purge_revoked_tokens",
     "purge_sessions",
     "purge_throttles",
     "revoked_tokens",
     "token_is_revoked",
+    "user_parameters",
     "users",
 ]

@@ -12,6 +12,17 @@ SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 128
 ADDRESS_SPACES = " \t\n\v\f\r"
 
+OTHER_PASSWORD = "doesn't match Password"  # noqa: S105 -- what is said of one
+
+_ORDER = (
+    "email",
+    "password",
+    "password_confirmation",
+    "phone_number",
+    "current_password",
+    "reset_password_token",
+)
+
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+", re.ASCII)
 """Devise's own check, no stricter: addresses that begin with a dot sign up too."""
 
@@ -45,11 +56,54 @@ def judge_reachable(given: Mapping[str, Any], fields: Fields) -> None:
     fields.text("phone_number")
 
 
+def judge_change(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """What of an account shall be new, by field, and what is wrong with it.
+
+    As in the original, a password that is blank is one that was not given.
+    """
+    fields = Fields(given, every=False)
+    fields.text("phone_number")
+    changes = fields.taken
+    if "email" in given:
+        changes["email"] = _judge_email(given["email"], fields)
+    if _is_given(given.get("password")):
+        changes["password"] = _judge_password(given, fields)
+    elif _is_given(given.get("password_confirmation")):
+        fields.refuse("password_confirmation", OTHER_PASSWORD)
+    return changes, fields.errors
+
+
+def judge_address(given: Mapping[str, Any]) -> str:
+    """The address that a mail is asked for. Raises the 422 that says what is wrong with it."""
+    fields = Fields(given, every=True)
+    email = _judge_email(given.get("email"), fields)
+    refuse(fields.errors)
+    return email
+
+
+def judge_new_password(given: Mapping[str, Any]) -> str:
+    """A password in place of a forgotten one. Raises the 422 that says what is wrong with it."""
+    fields = Fields(given, every=True)
+    password = _judge_password(given, fields)
+    refuse(fields.errors)
+    return password
+
+
+def judge_secret(given: Mapping[str, Any], name: str) -> tuple[str, str | None]:
+    """What was given to prove something, and what is wrong with it as it stands."""
+    value = given.get(name)
+    if not _is_given(value):
+        return "", BLANK
+    try:
+        return _given_text(value), None
+    except Refused:
+        return "", INVALID
+
+
 def refuse(errors: dict[str, list[str]]) -> None:
     """Raise the 422 that lists `errors`, if there are any."""
     if errors:
-        order = ("email", "password", "password_confirmation", "phone_number")
-        raise Unprocessable({name: errors[name] for name in order if name in errors})
+        raise Unprocessable({name: errors[name] for name in _ORDER if name in errors})
 
 
 def _judge_email(value: object, fields: Fields) -> str:
@@ -77,8 +131,12 @@ def _judge_password(given: Mapping[str, Any], fields: Fields) -> str:
         fields.refuse("password", f"is too short (minimum is {SHORTEST_PASSWORD} characters)")
     confirmation = given.get("password_confirmation")
     if confirmation is not None and confirmation != password:
-        fields.refuse("password_confirmation", "doesn't match Password")
+        fields.refuse("password_confirmation", OTHER_PASSWORD)
     return password
+
+
+def _is_given(value: object) -> bool:
+    return not isinstance(value, list | dict | bytes) and not is_blank(value)
 
 
 def _given_text(value: object, most: int = 255) -> str:

@@ -1,14 +1,12 @@
 """SQL of accounts."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    BindParameter,
     ColumnElement,
+    Select,
     and_,
     bindparam,
     case,
@@ -23,8 +21,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.account import NewAccount
-from roadworthy.accounts.counter import Counter, microseconds
-from roadworthy.accounts.tables import known_addresses, revoked_tokens, sessions, throttles, users
+from roadworthy.accounts.links import Purpose
+from roadworthy.accounts.tables import (
+    closed_accounts,
+    mailed_links,
+    revoked_tokens,
+    sessions,
+    users,
+)
 from roadworthy.accounts.tokens import Issued
 from roadworthy.database import Connection, Prepared
 from roadworthy.jobs import delete_some
@@ -48,6 +52,34 @@ class SignedIn(NamedTuple):
     email: str
     phone_number: str | None
     revoked: bool
+    jti: str
+    """Of the token."""
+
+
+class Session(NamedTuple):
+    """A token that was issued here, or that outlived a change of password."""
+
+    jti: str
+    created_at: datetime
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+
+
+class Link(NamedTuple):
+    """A link that is sent to `email`."""
+
+    digest: str
+    purpose: Purpose
+    email: str
+    expires_at: datetime
+
+
+class Addressee(NamedTuple):
+    """Whose link it is."""
+
+    id: int
+    email: str
 
 
 class Origin(NamedTuple):
@@ -68,22 +100,8 @@ def token_is_revoked() -> ColumnElement[bool]:
     return or_(revoked, and_(users.c.password_changed_at.is_not(None), ~has_session))
 
 
-_BY_EMAIL = select(*(users.c[name] for name in User._fields)).where(
-    users.c.email == bindparam("email")
-)
-_WHO_SIGNS_IN = (
-    select(*(users.c[name] for name in User._fields), known_addresses.c.seen_at)
-    .select_from(
-        users.outerjoin(
-            known_addresses,
-            and_(
-                known_addresses.c.user_id == users.c.id,
-                known_addresses.c.place == bindparam("place"),
-            ),
-        )
-    )
-    .where(users.c.email == bindparam("email"), users.c.closed_at.is_(None))
-)
+_USER = [users.c[name] for name in User._fields]
+_BY_EMAIL = select(*_USER).where(users.c.email == bindparam("email"), users.c.closed_at.is_(None))
 _EMAIL_TAKEN = select(exists(_BY_EMAIL.with_only_columns(users.c.id)))
 
 _SIGNED_IN = Prepared(
@@ -92,11 +110,23 @@ _SIGNED_IN = Prepared(
     .where(users.c.id == bindparam("user_id"), users.c.closed_at.is_(None))
 )
 
+_ACCOUNT = Prepared(
+    select(*_USER, token_is_revoked().label("revoked"))
+    .select_from(users)
+    .where(users.c.id == bindparam("user_id"), users.c.closed_at.is_(None))
+)
+
 
 def find_signed_in(connection: Connection, user_id: int, jti: str) -> SignedIn | None:
     """Whose token this is, unless the account is closed or never was."""
     row = _SIGNED_IN.first(connection, {"user_id": user_id, "jti": jti})
-    return SignedIn(*row) if row else None
+    return SignedIn._make((*row, jti)) if row else None
+
+
+def find_account(connection: Connection, user_id: int, jti: str) -> tuple[User, bool] | None:
+    """The whole account whose token this is, and whether the token is revoked."""
+    row = _ACCOUNT.first(connection, {"user_id": user_id, "jti": jti})
+    return (User(*row[:-1]), row[-1]) if row else None
 
 
 def is_email_taken(connection: Connection, email: str) -> bool:
@@ -108,14 +138,6 @@ def find_user_by_email(connection: Connection, email: str) -> User | None:
     """The user who signs in with `email` (as it is stored)."""
     row = connection.execute(_BY_EMAIL, {"email": email}).first()
     return User(*row) if row else None
-
-
-def find_who_signs_in(
-    connection: Connection, email: str, place: bytes
-) -> tuple[User | None, datetime | None]:
-    """The user who signs in with `email` (as it is stored), and when they last did from `place`."""
-    row = connection.execute(_WHO_SIGNS_IN, {"email": email, "place": place}).first()
-    return (User(*row[:-1]), row[-1]) if row else (None, None)
 
 
 def create_user(connection: Connection, account: NewAccount, digest: str, now: datetime) -> int:
@@ -131,6 +153,46 @@ def create_user(connection: Connection, account: NewAccount, digest: str, now: d
         },
     )
     return int(created.scalar_one())
+
+
+def change_user(
+    connection: Connection, user: User, values: Mapping[str, Any], now: datetime
+) -> bool:
+    """Put `values` in place, unless the password has changed since `user` was read, or the account
+    was closed. Raises `IntegrityError` when the address is taken.
+
+    Until this transaction ends nobody signs in, and no profile begins, with what was there before.
+    """
+    changed = dict(values)
+    if "password_digest" in values:
+        changed["password_changed_at"] = now
+    if "email" in values:
+        changed["confirmed_at"] = None
+    updated = connection.execute(
+        update(users).where(_as_read(user)).values(**changed, updated_at=now)
+    )
+    return updated.rowcount == 1
+
+
+def close_account(connection: Connection, user: User, now: datetime) -> None:
+    """Nobody signs in to it any more, and its address is free."""
+    closed = connection.execute(
+        update(users)
+        .where(users.c.id == user.id, users.c.closed_at.is_(None))
+        .values(email=f"closed-{user.id}", password_digest="", closed_at=now, updated_at=now)
+    )
+    if closed.rowcount == 1:
+        connection.execute(insert(closed_accounts), {"user_id": user.id, "email": user.email})
+        end_sessions(connection, user.id)
+        drop_links(connection, user.id)
+
+
+def _as_read(user: User) -> ColumnElement[bool]:
+    return and_(
+        users.c.id == user.id,
+        users.c.password_digest == user.password_digest,
+        users.c.closed_at.is_(None),
+    )
 
 
 def open_session(
@@ -150,8 +212,11 @@ def open_session(
     }
     same = select(
         users.c.id, *(bindparam(name, value, sessions.c[name].type) for name, value in row.items())
-    ).where(users.c.id == user_id, users.c.password_digest == digest)
-    same = same.with_for_update(read=True)  # who changes the password now sees this session after
+    )
+    # Shared with others who sign in, and never with who changes the password at this moment.
+    same = same.where(users.c.id == user_id, users.c.password_digest == digest).with_for_update(
+        read=True
+    )
     opened = connection.execute(insert(sessions).from_select(["user_id", *row], same))
     return opened.rowcount == 1
 
@@ -161,6 +226,48 @@ def renew_digest(connection: Connection, user_id: int, digest: str, renewed: str
     same = (users.c.id == user_id, users.c.password_digest == digest)
     renewing = update(users).where(*same).values(password_digest=renewed)
     return connection.execute(renewing).rowcount == 1
+
+
+def keep_session(connection: Connection, user_id: int, session: Session) -> None:
+    """Keep a session for a token that may have none."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(sessions).on_conflict_do_nothing(),
+        {**session._asdict(), "user_id": user_id},
+    )
+
+
+def find_sessions(connection: Connection, user_id: int, now: datetime, most: int) -> list[Session]:
+    """The newest `most` sessions of tokens that still count."""
+    rows = connection.execute(
+        select(*(sessions.c[name] for name in Session._fields))
+        .where(sessions.c.user_id == user_id, sessions.c.expires_at > now)
+        .order_by(sessions.c.created_at.desc(), sessions.c.jti)
+        .limit(most)
+    )
+    return [Session(*row) for row in rows]
+
+
+def end_session(connection: Connection, user_id: int, jti: str) -> bool:
+    """Revoke the token of this session, if it is the user's: whether it was."""
+    return _end(connection, and_(sessions.c.jti == jti, sessions.c.user_id == user_id)) == 1
+
+
+def end_sessions(connection: Connection, user_id: int, but: str | None = None) -> None:
+    """Revoke the tokens of all sessions of the user, but for the token `but`."""
+    _end(connection, and_(sessions.c.user_id == user_id, sessions.c.jti != (but or "")))
+
+
+def _end(connection: Connection, which: ColumnElement[bool]) -> int:
+    """In the order in which `revoke_token` does it, so that neither waits for the other."""
+    ended = connection.execute(
+        delete(sessions).where(which).returning(sessions.c.jti, sessions.c.expires_at)
+    )
+    rows = [{"jti": row.jti, "expires_at": row.expires_at} for row in ended]
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(revoked_tokens).on_conflict_do_nothing(), rows)
+    return len(rows)
 
 
 def purge_sessions(connection: Connection, until: datetime) -> int:
@@ -176,6 +283,96 @@ def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) 
         dialect.insert(revoked_tokens).on_conflict_do_nothing(),
         {"jti": jti, "expires_at": expires_at},
     )
+
+
+def purge_revoked_tokens(connection: Connection, until: datetime) -> int:
+    """Forget some of the revoked tokens that had expired at `until`: how many."""
+    return delete_some(connection, revoked_tokens, revoked_tokens.c.expires_at <= until)
+
+
+def keep_link(connection: Connection, link: Link, asked_at: datetime) -> bool:
+    """Keep `link` in place of older ones for the same purpose, if somebody has that address and
+    has not done what it is for since it was asked for: whether it is kept.
+    """
+    since = users.c.password_changed_at
+    is_needed = {
+        Purpose.CONFIRMATION: users.c.confirmed_at.is_(None),
+        Purpose.RESET: or_(since.is_(None), since < asked_at),
+    }[link.purpose]
+    user_id = connection.execute(
+        select(users.c.id)
+        .where(users.c.email == link.email, users.c.closed_at.is_(None), is_needed)
+        .with_for_update()
+    ).scalar()
+    if user_id is None:
+        return False
+    drop_links(connection, user_id, link.purpose)
+    connection.execute(insert(mailed_links), {**link._asdict(), "user_id": user_id})
+    return True
+
+
+def drop_links(connection: Connection, user_id: int, purpose: Purpose | None = None) -> None:
+    """The links that were sent to the user, for `purpose` or any, are good for nothing more."""
+    theirs = delete(mailed_links).where(mailed_links.c.user_id == user_id)
+    if purpose is not None:
+        theirs = theirs.where(mailed_links.c.purpose == purpose)
+    connection.execute(theirs)
+
+
+def find_addressee(
+    connection: Connection, purpose: Purpose, digest: str, now: datetime
+) -> Addressee | None:
+    """Whose link this is, while it is good: whose address is still the one it was sent to."""
+    row = connection.execute(_addressee(purpose, digest, now)).first()
+    return Addressee(*row) if row else None
+
+
+def use_link(
+    connection: Connection, purpose: Purpose, digest: str, now: datetime
+) -> Addressee | None:
+    """The same; from now on it is good no more. Of those who use it at once, one gets it.
+
+    The user is locked before the link, as they are by whoever changes an account.
+    """
+    row = connection.execute(_addressee(purpose, digest, now).with_for_update(of=users)).first()
+    used = delete(mailed_links).where(mailed_links.c.digest == digest)
+    if row is None or connection.execute(used).rowcount != 1:
+        return None
+    return Addressee(*row)
+
+
+def _addressee(purpose: Purpose, digest: str, now: datetime) -> Select[int, str]:
+    return (
+        select(users.c.id, users.c.email)
+        .join(mailed_links)
+        .where(
+            mailed_links.c.digest == digest,
+            mailed_links.c.purpose == purpose,
+            mailed_links.c.email == users.c.email,
+            mailed_links.c.expires_at > now,
+            users.c.closed_at.is_(None),
+        )
+    )
+
+
+def confirm_address(connection: Connection, user_id: int, now: datetime) -> None:
+    """The address that the user has now is theirs."""
+    connection.execute(update(users).where(users.c.id == user_id).values(confirmed_at=now))
+
+
+def set_password(connection: Connection, user_id: int, digest: str, now: datetime) -> None:
+    """Put a new digest in place, and revoke every token."""
+    connection.execute(
+        update(users)
+        .where(users.c.id == user_id)
+        .values(password_digest=digest, password_changed_at=now, updated_at=now)
+    )
+    end_sessions(connection, user_id)
+
+
+def purge_links(connection: Connection, until: datetime) -> int:
+    """Forget some of the links that had expired at `until`: how many."""
+    return delete_some(connection, mailed_links, mailed_links.c.expires_at <= until)
 
 
 MOST_KINDS = 64
@@ -195,123 +392,3 @@ def find_digests_in_use(connection: Connection) -> list[str]:
     )
     each = select(func.min(digest)).where(users.c.closed_at.is_(None)).group_by(kind)
     return [row[0] for row in connection.execute(each.limit(MOST_KINDS))]
-
-
-def remember_address(connection: Connection, user_id: int, place: bytes, now: datetime) -> None:
-    """That the user signed in from `place`."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(
-        dialect.insert(known_addresses)
-        .values(user_id=user_id, place=place, seen_at=now)
-        .on_conflict_do_update(index_elements=["user_id", "place"], set_={"seen_at": now})
-    )
-
-
-def purge_known_addresses(connection: Connection, until: datetime) -> int:
-    """Forget some of the addresses from where nobody signed in after `until`: how many."""
-    return delete_some(connection, known_addresses, known_addresses.c.seen_at <= until)
-
-
-_CLEAR_AT = select(throttles.c.key, throttles.c.clear_at).where(
-    throttles.c.key.in_(bindparam("keys", expanding=True))
-)
-
-
-def find_wait(connection: Connection, counters: Sequence[Counter], now: datetime) -> timedelta:
-    """How long until each of `counters` has a try left; none when each has."""
-    keys = [counter.key for counter in counters]
-    clear_at = {row.key: row.clear_at for row in connection.execute(_CLEAR_AT, {"keys": keys})}
-    at = microseconds(now)
-    waits = (counter.wait(clear_at.get(counter.key), at) for counter in counters)
-    return timedelta(microseconds=max(waits, default=0))
-
-
-def take_tries(connection: Connection, counters: Sequence[Counter], now: datetime) -> bool:
-    """Take a try of each of `counters`: whether each had one; if not, none is taken.
-
-    Needs no transaction: were it cut short, a try would be lost, and come back with time.
-    """
-    at = microseconds(now)
-    values = {"now": at, "nonsense_after": max(each.nonsense_after(at) for each in counters)}
-    for number, counter in enumerate(counters):
-        values[f"moved{number}"] = at + counter.step
-        values[f"taken_until{number}"] = counter.taken_until(at)
-    taken = _taking(connection.dialect.name, len(counters)).rows(
-        connection, {**values, **_keys(counters)}
-    )
-    if len(taken) < len(counters):
-        keys = {key for (key,) in taken}
-        give_tries_back(connection, [each for each in counters if each.key in keys], now)
-    return len(taken) == len(counters)
-
-
-def give_tries_back(connection: Connection, counters: Sequence[Counter], now: datetime) -> None:
-    """Undo `take_tries`."""
-    if not counters:
-        return
-    at = microseconds(now)
-    moved = {f"moved{number}": at - counter.step for number, counter in enumerate(counters)}
-    _giving_back(connection.dialect.name, len(counters)).rows(
-        connection, {"now": at, **moved, **_keys(counters)}
-    )
-
-
-def purge_throttles(connection: Connection, until: datetime) -> int:
-    """Forget some of the counters that were clear at `until`: how many."""
-    return delete_some(connection, throttles, throttles.c.clear_at <= microseconds(until))
-
-
-def _keys(counters: Sequence[Counter]) -> dict[str, bytes]:
-    return {f"key{number}": counter.key for number, counter in enumerate(counters)}
-
-
-@cache
-def _taking(dialect_name: str, count: int) -> Prepared:
-    """One statement for `count` counters, so that of those who take at once each counts."""
-    now, nonsense_after = _number("now"), _number("nonsense_after")
-    upsert = _upsert(dialect_name, count)
-    clear_at = throttles.c.clear_at
-    current = case((clear_at.between(now, nonsense_after), clear_at), else_=now)
-    taken_until = case(
-        *(
-            (throttles.c.key == bindparam(f"key{number}"), _number(f"taken_until{number}"))
-            for number in range(count)
-        )
-    )
-    return Prepared(
-        upsert.on_conflict_do_update(
-            index_elements=["key"],
-            set_={"clear_at": current + (upsert.excluded.clear_at - now)},
-            where=or_(clear_at <= taken_until, clear_at > nonsense_after),
-        ).returning(throttles.c.key)
-    )
-
-
-@cache
-def _giving_back(dialect_name: str, count: int) -> Prepared:
-    upsert = _upsert(dialect_name, count)
-    back = throttles.c.clear_at + (upsert.excluded.clear_at - _number("now"))
-    return Prepared(
-        upsert.on_conflict_do_update(index_elements=["key"], set_={"clear_at": back}).returning(
-            throttles.c.key
-        )
-    )
-
-
-def _upsert(dialect_name: str, count: int) -> postgresql.Insert | sqlite.Insert:
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
-    rows = [
-        {"key": bindparam(f"key{number}"), "clear_at": _number(f"moved{number}")}
-        for number in range(count)
-    ]
-    upsert: postgresql.Insert | sqlite.Insert = dialect.insert(throttles).values(rows)
-    return upsert
-
-
-def _number(name: str) -> BindParameter[int]:
-    return bindparam(name, type_=BigInteger)
-
-
-def purge_revoked_tokens(connection: Connection, until: datetime) -> int:
-    """Forget some of the revoked tokens that had expired at `until`: how many."""
-    return delete_some(connection, revoked_tokens, revoked_tokens.c.expires_at <= until)

@@ -1,35 +1,34 @@
 """`/api/v1/users`: sign up, in and out."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
-from roadworthy.accounts.account import (
-    ADDRESS_SPACES,
-    LONGEST_PASSWORD,
-    SHORTEST_PASSWORD,
-    NewAccount,
-    judge_sign_up,
-    refuse,
-    stored_address,
-)
+from roadworthy.accounts.account import NewAccount, judge_sign_up, refuse, stored_address
+from roadworthy.accounts.letters import CONFIRMATION
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
     Origin,
     User,
     create_user,
     find_user_by_email,
-    give_tries_back,
     is_email_taken,
     open_session,
-    remember_address,
     renew_digest,
     revoke_token,
 )
-from roadworthy.accounts.schemas import Account
-from roadworthy.accounts.throttle import Attempt, Throttle
+from roadworthy.accounts.requests import origin_of, to_the_millisecond, user_parameters
+from roadworthy.accounts.schemas import (
+    ACCOUNT_EXAMPLE,
+    EMAIL,
+    PASSWORD,
+    PASSWORD_AGAIN,
+    PHONE_NUMBER,
+    Account,
+    shown,
+)
+from roadworthy.accounts.throttle import TOO_OFTEN, Attempt, Throttle
+from roadworthy.accounts.throttle_queries import give_tries_back, remember_address
 from roadworthy.accounts.tokens import (
     NOT_SIGNED_IN,
     Issued,
@@ -37,21 +36,16 @@ from roadworthy.accounts.tokens import (
     Tokens,
 )
 from roadworthy.database import Connection, Database, IntegrityError
+from roadworthy.mail import enqueue_letter
 from roadworthy.wire import (
     BadRequest,
     Operation,
-    Parameter,
-    Parameters,
     Request,
     Response,
     Route,
     Unauthorized,
-    instant_text,
     json_response,
-    nested,
-    shapes,
 )
-from roadworthy.wire.shapes import Shape
 from roadworthy.wire.values import TAKEN, is_unicode
 
 WRONG = "Invalid Email or password."
@@ -60,10 +54,6 @@ MOST_LOOKS = 3
 """At an account whose digest is replaced while it is verified: by its renewal, as a rule."""
 
 LONGEST_AUDIENCE = 255
-LONGEST_USER_AGENT = 255
-
-MOST_ACCOUNT_BYTES = 16 * 1024
-"""Of who is not signed in no more is read than an account can take."""
 
 
 class AccountRoutes:
@@ -91,16 +81,16 @@ class AccountRoutes:
     async def sign_up(self, request: Request) -> Response:
         """Create an account and sign in to it."""
         audience = _audience(request)
-        account, errors = judge_sign_up(await _given(request) or {})
+        account, errors = judge_sign_up(await user_parameters(request) or {})
         if "email" not in errors:  # then we say whether it is taken
             self._passwords.require_room()
             await self._throttle.sign_up(account.email, request.client)
         await self._refuse_what_is_wrong(account, errors)
         digest = await self._passwords.digest(account.password)
-        now = _to_the_millisecond(self._clock())
+        now = to_the_millisecond(self._clock())
         try:
             user, token = await self._database.write(
-                self._create_signed_in, account, digest, audience, _origin(request), now
+                self._create_signed_in, account, digest, audience, origin_of(request), now
             )
         except IntegrityError:
             refuse({"email": [TAKEN]})
@@ -120,12 +110,13 @@ class AccountRoutes:
         issued = self._tokens.issue(user_id, audience, now)
         open_session(connection, user_id, digest, issued, origin, now)
         remember_address(connection, user_id, self._throttle.place(origin.address), now)
+        enqueue_letter(connection, CONFIRMATION, {"email": account.email}, now)
         return User(user_id, account.email, digest, account.phone_number, now, now), issued.token
 
     async def sign_in(self, request: Request) -> Response:
         """Give a token for an address and its password."""
         audience = _audience(request)
-        given = await _given(request)
+        given = await user_parameters(request)
         if given is None:
             raise Unauthorized(NOT_SIGNED_IN)
         email, password = _credentials(given)
@@ -137,7 +128,7 @@ class AccountRoutes:
             now = self._clock()
             issued = self._tokens.issue(verified.user.id, audience, now)
             if await self._database.write(
-                _let_in, attempt, verified, issued, _origin(request), now
+                _let_in, attempt, verified, issued, origin_of(request), now
             ):
                 return _signed_in(verified.user, issued.token)
             user = await self._database.read(find_user_by_email, verified.user.email)
@@ -200,12 +191,7 @@ def _let_in(
 
 
 def _signed_in(user: User, token: str) -> Response:
-    return json_response(201, _account(user), {"authorization": f"Bearer {token}"})
-
-
-def _origin(request: Request) -> Origin:
-    agent = request.header(b"user-agent")
-    return Origin(request.client, agent[:LONGEST_USER_AGENT] if agent else None)
+    return json_response(201, shown(user), {"authorization": f"Bearer {token}"})
 
 
 def _audience(request: Request) -> str | None:
@@ -213,10 +199,6 @@ def _audience(request: Request) -> str | None:
     if audience is not None and len(audience) > LONGEST_AUDIENCE:
         raise BadRequest(f"JWT-AUD may have {LONGEST_AUDIENCE} characters")
     return audience
-
-
-async def _given(request: Request) -> Parameters | None:
-    return await nested(request, "user", most=MOST_ACCOUNT_BYTES)
 
 
 def _credentials(given: Mapping[str, Any]) -> tuple[str, str]:
@@ -229,74 +211,26 @@ def _credentials(given: Mapping[str, Any]) -> tuple[str, str]:
     raise Unauthorized(WRONG)
 
 
-def _account(user: User) -> Account:
-    return Account(
-        user.id,
-        user.email,
-        user.phone_number,
-        instant_text(user.created_at),
-        instant_text(user.updated_at),
-    )
-
-
-def _to_the_millisecond(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-_SPACES = f"[{ADDRESS_SPACES}]"
-_ADDRESS = {
-    "type": "string",
-    "maxLength": 255,
-    "pattern": rf"^{_SPACES}*[^@\u0000{ADDRESS_SPACES}]+@[^@\u0000{ADDRESS_SPACES}]+{_SPACES}*$",
-    "examples": [".+driver@example.com"],
-}
-_SECRET = {
-    "type": "string",
-    "format": "password",
-    "minLength": SHORTEST_PASSWORD,
-    "maxLength": LONGEST_PASSWORD,
-    "pattern": shapes.NOT_BLANK,
-}
-_LONG_NUMBER = {"type": "integer", "minimum": 10 ** (SHORTEST_PASSWORD - 1)}
-_EMAIL = Parameter("email", "E-mail address", Shape(_ADDRESS, _ADDRESS), required=True)
-_PASSWORD = Parameter(
-    "password", "Password", Shape({"anyOf": [_SECRET, _LONG_NUMBER]}, _SECRET), required=True
-)
-_WHEN = "2026-11-23T16:23:29.767Z"
-_ANSWER = msgspec.json.encode(Account(1859, ".+driver@example.com", None, _WHEN, _WHEN))
-_AGAIN = {"type": "string", "format": "password"}
-
-_TOO_OFTEN = "Too often, for this account or from this address"
-
 _SIGN_UP = Operation(
     "Sign up",
     tag="Users",
-    answers={201: "Signed up and in", 422: "Values refused", 429: _TOO_OFTEN},
+    answers={201: "Signed up and in", 422: "Values refused", 429: TOO_OFTEN},
     schema=Account,
     key="user",
-    parameters=(
-        _EMAIL,
-        _PASSWORD,
-        Parameter(
-            "password_confirmation",
-            "The password again",
-            Shape({**_AGAIN, "type": ["string", "integer", "null"]}, _AGAIN),
-        ),
-        Parameter("phone_number", "Phone number", shapes.optional_text()),
-    ),
+    parameters=(EMAIL, PASSWORD, PASSWORD_AGAIN, PHONE_NUMBER),
     example={"email": ".+driver@example.com", "password": "correct horse battery"},
-    answer=_ANSWER,
+    answer=ACCOUNT_EXAMPLE,
     gives_token=True,
 )
 _SIGN_IN = Operation(
     "Sign in",
     tag="Users",
-    answers={201: "Signed in", 401: WRONG, 429: _TOO_OFTEN},
+    answers={201: "Signed in", 401: WRONG, 429: TOO_OFTEN},
     schema=Account,
     key="user",
-    parameters=(_EMAIL, _PASSWORD),
+    parameters=(EMAIL, PASSWORD),
     example={"email": ".+driver@example.com", "password": "correct horse battery"},
-    answer=_ANSWER,
+    answer=ACCOUNT_EXAMPLE,
     gives_token=True,
 )
 _SIGN_OUT = Operation(

@@ -19,6 +19,13 @@ users = Table(
     sqlite_autoincrement=True,  # an id is never given twice
 )
 
+closed_accounts = Table(
+    "closed_accounts",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("email", Text, nullable=False),  # the address it had: whose the evidence is
+)
+
 sessions = Table(
     "sessions",
     metadata,

@@ -7,15 +7,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from roadworthy.accounts.counter import Counter, place_of
-from roadworthy.accounts.queries import (
-    User,
-    find_wait,
-    find_who_signs_in,
-    take_tries,
-)
+from roadworthy.accounts.queries import User
+from roadworthy.accounts.throttle_queries import find_wait, find_who_signs_in, take_tries
 from roadworthy.database import Database
 from roadworthy.settings import Limits, Settings
 from roadworthy.wire import TooManyRequests
+
+TOO_OFTEN = "Too often, for this account or from this address"
 
 ADDRESSES_KNOWN = timedelta(days=90)
 """For so long after a sign-in from an address, strangers cannot lock its account there."""

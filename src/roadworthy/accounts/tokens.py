@@ -109,6 +109,7 @@ class Bearer:
 
     user_id: int
     jti: str
+    expires_at: datetime | None
 
 
 def bearer(request: Request, tokens: Tokens, now: datetime) -> Bearer:
@@ -124,7 +125,7 @@ def bearer(request: Request, tokens: Tokens, now: datetime) -> Bearer:
         raise TokenRefused("wrong aud")
     if claims.user_id is None:
         raise TokenRefused("nil user")
-    return Bearer(claims.user_id, claims.jti)
+    return Bearer(claims.user_id, claims.jti, claims.expires_at)
 
 
 def required_token(request: Request) -> str:

@@ -1,6 +1,6 @@
 """Work after the response: queued in the transaction that causes it, done at least once."""
 
-from roadworthy.jobs.job import Handler, Job
+from roadworthy.jobs.job import Handler, Hopeless, Job
 from roadworthy.jobs.purging import delete_some, purge
 from roadworthy.jobs.queries import (
     JOB_STATES,
@@ -16,6 +16,7 @@ __all__ = [
     "JOB_STATES",
     "FailedJob",
     "Handler",
+    "Hopeless",
     "Job",
     "Worker",
     "count_jobs",

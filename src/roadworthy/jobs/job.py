@@ -32,6 +32,10 @@ class Handler:
     doubt. Its payload's `last_run` (ISO 8601) is when it was last done, if it was."""
 
 
+class Hopeless(Exception):
+    """Raised by what does a job: it is given up at once, as trying again would change nothing."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job that a worker holds; `attempts` counts this one."""

@@ -16,6 +16,7 @@ from roadworthy.jobs.job import (
     MOST_ATTEMPTS,
     ClockWatch,
     Handler,
+    Hopeless,
     Job,
     latest_run,
     retry_at,
@@ -178,6 +179,8 @@ class Worker:
         reason = f"{type(error).__name__}: {error}"[:500]
         now = self._clock()
         again = retry_at(job.attempts, self._every(job), now)
+        if isinstance(error, Hopeless) and not job.recurring:
+            again = None
         await self._database.write(fail_job, job, reason, again, now)
 
     def _every(self, job: Job) -> timedelta | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     RowMapping,
     Table,
+    Text,
     bindparam,
     delete,
     insert,
@@ -70,9 +71,22 @@ _PROFILE = Prepared(
     .where(profiles.c.id == bindparam("profile_id"))
 )
 
+_WRITTEN = [column for column in profiles.c if column.name != "id"]
+
+# As long as the account is what the new profile shows of it; who changes it meanwhile waits.
 _CREATE = Prepared(
     insert(profiles)
-    .values({column: bindparam(column.name) for column in profiles.c if column.name != "id"})
+    .from_select(
+        _WRITTEN,
+        select(*(bindparam(column.name, type_=column.type) for column in _WRITTEN))
+        .where(
+            users.c.id == bindparam("user_id"),
+            users.c.email == bindparam("email"),
+            users.c.phone_number.is_not_distinct_from(bindparam("phone_number", type_=Text())),
+            users.c.closed_at.is_(None),
+        )
+        .with_for_update(read=True),
+    )
     .returning(profiles.c.id)
 )
 
@@ -89,21 +103,24 @@ def find_profile(connection: Connection, profile_id: int) -> dict[str, Any] | No
 
 
 def create_profile(
-    connection: Connection, user_id: int, values: Mapping[str, Any], now: datetime
-) -> int:
-    """The new profile's id, at version 1. Raises `IntegrityError` when the user has one."""
+    connection: Connection, driver: Driver, values: Mapping[str, Any], now: datetime
+) -> int | None:
+    """The new profile's id, at version 1; `None` when the account has changed since `driver` was
+    looked up. Raises `IntegrityError` when the user has a profile.
+    """
     row = {
         "bio": None,
         "english_level": None,
         **values,
-        "user_id": user_id,
+        "user_id": driver.id,
+        "email": driver.email,
+        "phone_number": driver.phone_number,
         "version": 1,
         "created_at": now,
         "updated_at": now,
     }
     created = _CREATE.first(connection, row)
-    assert created is not None  # noqa: S101 -- it returned, so it inserted
-    return int(created[0])
+    return None if created is None else int(created[0])
 
 
 def change_profile(
@@ -125,6 +142,13 @@ def change_profile(
             .values(**values, version=present["version"] + 1, updated_at=now)
         )
     return find_profile(connection, profile_id)
+
+
+def note_account_change(connection: Connection, user_id: int) -> None:
+    """What the user's profile shows of the account has changed: it has another version."""
+    connection.execute(
+        update(profiles).where(profiles.c.user_id == user_id).values(version=profiles.c.version + 1)
+    )
 
 
 def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bool:

@@ -71,14 +71,16 @@ class ProfileRoutes:
         if fields.errors:
             raise Unprocessable(fields.errors)
         try:
-            profile_id, rendering = await self._register(driver, fields.taken, keep)
+            registered = await self._register(driver, fields.taken, keep)
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
-        return self._shown(profile_id, rendering)
+        if registered is None:  # the account was changed a moment ago
+            return await self._create(request, await self._driver(request), keep)
+        return self._shown(*registered)
 
     async def _register(
         self, driver: Driver, values: Mapping[str, Any], keep: Keep | None
-    ) -> tuple[int, Rendering]:
+    ) -> tuple[int, Rendering] | None:
         now = self._clock()
         if keep is None:
             return await self._database.write_one(_register, driver, values, now)
@@ -153,9 +155,14 @@ def _register(
     values: Mapping[str, Any],
     now: datetime,
     keep: Keep | None = None,
-) -> tuple[int, Rendering]:
-    """The new profile and its bytes, which a retry gets again; one statement, but for that."""
-    profile_id = create_profile(connection, driver.id, values, now)
+) -> tuple[int, Rendering] | None:
+    """The new profile and its bytes, which a retry gets again; one statement, but for that.
+
+    `None` when the account is no longer what `driver` says.
+    """
+    profile_id = create_profile(connection, driver, values, now)
+    if profile_id is None:
+        return None
     rendering = render_new(profile_id, driver.email, driver.phone_number, values)
     if keep:
         keep(connection, 200, rendering.body)

@@ -1,6 +1,7 @@
-"""Pages and documents about the service: is it up, what does the API offer."""
+"""Pages for people, and documents about the service: is it up, what does the API offer."""
 
+from roadworthy.web.account import AccountPages
 from roadworthy.web.openapi import api_document
 from roadworthy.web.routes import WebRoutes
 
-__all__ = ["WebRoutes", "api_document"]
+__all__ = ["AccountPages", "WebRoutes", "api_document"]

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from sqlalchemy import text
 
 from roadworthy.database import Busy, Connection, Database, Unavailable
@@ -16,6 +15,7 @@ from roadworthy.jobs import JOB_STATES, count_jobs
 from roadworthy.settings import Settings
 from roadworthy.telemetry import metrics
 from roadworthy.web.openapi import api_document
+from roadworthy.web.rendering import page, rendered
 from roadworthy.wire import (
     NotFound,
     Operation,
@@ -25,8 +25,6 @@ from roadworthy.wire import (
     Unauthorized,
     json_response,
 )
-
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 class Up(msgspec.Struct):
@@ -80,12 +78,7 @@ class WebRoutes:
 
     async def docs(self, _: Request) -> Response:
         """The same for people, in one page that loads nothing."""
-        return Response(
-            200,
-            self._page,
-            content_type="text/html; charset=utf-8",
-            headers={"content-security-policy": _PAGE_POLICY},
-        )
+        return page(self._page)
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format, for the holder of the token or, without one, this machine."""
@@ -117,21 +110,10 @@ class WebRoutes:
         return _docs_page(api_document(self._described, self._public_url), self._public_url)
 
 
-_PAGES = Environment(
-    loader=PackageLoader("roadworthy.web"),
-    autoescape=select_autoescape(),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_PAGES.filters["json"] = lambda value: msgspec.json.encode(value).decode()
-
-
 def _docs_page(document: Mapping[str, Any], public_url: str) -> bytes:
     operations = [each for path in document["paths"].values() for each in path.values()]
     tags = dict.fromkeys(operation["tags"][0] for operation in operations)
-    template = _PAGES.get_template("docs.html")
-    return template.render(document=document, tags=tags, base=public_url or "$URL").encode()
+    return rendered("docs.html", document=document, tags=tags, base=public_url or "$URL")
 
 
 def _ask(connection: Connection) -> None:

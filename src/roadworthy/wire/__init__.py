@@ -15,7 +15,7 @@ from roadworthy.wire.headers import STRICT_TRANSPORT, etag_of
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
 from roadworthy.wire.messages import Request, Response, instant_text, json_response
-from roadworthy.wire.parameters import Number, Parameters, nested
+from roadworthy.wire.parameters import Number, Parameters, nested, query_parameters
 from roadworthy.wire.queries import purge_answers
 from roadworthy.wire.routes import Operation, Parameter, Route
 from roadworthy.wire.values import Fields, text_value
@@ -46,6 +46,7 @@ __all__ = [
     "json_response",
     "nested",
     "purge_answers",
+    "query_parameters",
     "shapes",
     "text_value",
 ]

@@ -24,10 +24,12 @@ from roadworthy.wire.routes import Route
 log = structlog.get_logger()
 
 Hook = Callable[[], Awaitable[None]]
+Methods = dict[str, Route]
 
 _SUCCESS = range(200, 300)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _DOUBLED_SLASH = re.compile("//+")
+_CAPTURED = re.compile(r"\\{(\w+)\\}")
 
 
 class Application:
@@ -46,12 +48,16 @@ class Application:
         stop: Hook,
         added: HeaderList | None = None,
     ):
-        self._routes: dict[str, dict[str, Route]] = {}
+        by_path: dict[str, Methods] = {}
         for route in routes:
-            self._routes.setdefault(route.path, {})[route.method] = route
-        for methods in self._routes.values():
+            by_path.setdefault(route.path, {})[route.method] = route
+        for methods in by_path.values():
             if "GET" in methods:
                 methods["HEAD"] = methods["GET"]
+        self._routes = {path: methods for path, methods in by_path.items() if "{" not in path}
+        self._templates = [
+            (_pattern(path), methods) for path, methods in by_path.items() if "{" in path
+        ]
         self._cross_origin = CrossOrigin(origins)
         self._trusted_proxies = trusted_proxies
         self._start, self._stop = start, stop
@@ -79,9 +85,7 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope, receive, self._trusted_proxies)
-        methods = self._routes.get(request.path) or self._routes.get(_usual(request.path))
-        if methods:
-            request.path = next(iter(methods.values())).path
+        methods = self._routes.get(request.path) or self._find(request)
         response = await self._answer(request, methods)
         if not await request.discard_rest():
             response.headers = {**(response.headers or {}), "connection": "close"}
@@ -95,7 +99,23 @@ class Application:
         await send({"type": "http.response.body", "body": body})
         self._note(request, methods, response.status, time.perf_counter() - started)
 
-    async def _answer(self, request: Request, methods: dict[str, Route] | None) -> Response:
+    def _find(self, request: Request) -> Methods | None:
+        """What is behind a path that is no route's to the letter; the request's becomes that."""
+        path = _usual(request.path)
+        methods = self._routes.get(path) or self._capture(path, request)
+        if methods:
+            request.path = next(iter(methods.values())).path
+        return methods
+
+    def _capture(self, path: str, request: Request) -> Methods | None:
+        for pattern, methods in self._templates:
+            match = pattern.fullmatch(path)
+            if match:
+                request.captured = match.groupdict()
+                return methods
+        return None
+
+    async def _answer(self, request: Request, methods: Methods | None) -> Response:
         try:
             if request.method == "OPTIONS" and (found := self._cross_origin.preflight(request)):
                 return found
@@ -108,9 +128,7 @@ class Application:
             log.exception("fault", request_id=request.id)
             return _refused(ServerError())
 
-    def _note(
-        self, request: Request, methods: dict[str, Route] | None, status: int, seconds: float
-    ) -> None:
+    def _note(self, request: Request, methods: Methods | None, status: int, seconds: float) -> None:
         """What is counted and logged: names of ours, never the path or method a client made up."""
         template = request.path if methods else "unmatched"
         method = request.method if request.method in _METHODS else "other"
@@ -118,7 +136,7 @@ class Application:
         log_request(request.id, method, template, status, seconds)
 
 
-def _route(request: Request, methods: dict[str, Route] | None) -> Route:
+def _route(request: Request, methods: Methods | None) -> Route:
     if methods is None:
         raise NotFound
     route = methods.get(request.method)
@@ -131,6 +149,11 @@ def _usual(path: str) -> str:
     """The path under which a route is known: no doubled or last slash, no `.json`."""
     path = _DOUBLED_SLASH.sub("/", path)
     return path.rstrip("/").removesuffix(".json") or "/"
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """`{name}` stands for anything but a slash."""
+    return re.compile(_CAPTURED.sub(r"(?P<\1>[^/]+)", re.escape(template)))
 
 
 def _refused(refusal: Refusal) -> Response:

@@ -106,3 +106,4 @@ class Unprocessable(Refusal):
 
     def __init__(self, errors: Mapping[str, list[str]]):
         super().__init__(422, {"errors": errors})
+        self.errors = dict(errors)

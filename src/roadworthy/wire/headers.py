@@ -42,7 +42,10 @@ def matches(if_none_match: str, etag: str) -> bool:
 
 
 def headers_of(response: Response, request_id: str, started: float) -> HeaderList:
-    """Every header of `response`; `started` is `time.perf_counter()` at the request's start."""
+    """Every header of `response`, its own in place of the usual ones of the same name.
+
+    `started` is `time.perf_counter()` at the request's start.
+    """
     status = response.status
     headers = SECURITY.copy()
     if status not in BODILESS:
@@ -58,5 +61,7 @@ def headers_of(response: Response, request_id: str, started: float) -> HeaderLis
     if status not in BODILESS:
         headers.append((b"content-length", b"%d" % len(response.body)))
     if response.headers:
+        own = {name.encode() for name in response.headers}
+        headers = [header for header in headers if header[0] not in own]
         headers += [(k.encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     return headers

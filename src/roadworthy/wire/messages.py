@@ -32,10 +32,14 @@ _OF_PROXIES = frozenset({b"via", b"x-real-ip", b"cf-connecting-ip", b"true-clien
 _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
 
 
+_NOTHING_CAPTURED: dict[str, str] = {}
+
+
 class Request:
     """One request. Header names are lower-case bytes, as ASGI gives them.
 
-    The word of a peer among `trusted_proxies` is taken for who asks.
+    The word of a peer among `trusted_proxies` is taken for who asks. `path` is the route's, and
+    `captured` what the request has where that says `{name}`.
     """
 
     __slots__ = (
@@ -45,6 +49,7 @@ class Request:
         "_receive",
         "_scope",
         "_trusted_proxies",
+        "captured",
         "headers",
         "id",
         "method",
@@ -55,6 +60,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive, trusted_proxies: Networks = ()):
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.captured: dict[str, str] = _NOTHING_CAPTURED
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) != len(scope["headers"]):

@@ -51,9 +51,14 @@ async def nested(
     the body has more than `most` bytes.
     """
     in_body = _body_parameters(request, await request.body(most), key, fields)
-    in_query = _form(request.query) if request.query else {}
+    in_query = query_parameters(request)
     found = in_query[key] if key in in_query else in_body.get(key)
     return found if isinstance(found, dict) else None
+
+
+def query_parameters(request: Request) -> Parameters:
+    """The parameters of the query string. Raises a 400 `Refusal`."""
+    return _form(request.query) if request.query else {}
 
 
 def _body_parameters(

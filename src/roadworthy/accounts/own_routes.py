@@ -1,0 +1,252 @@
+"""`/api/v1/users` and its sessions: what the signed-in driver sees and changes of the account."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from roadworthy.accounts.account import judge_change, judge_secret, refuse
+from roadworthy.accounts.guard import Guard
+from roadworthy.accounts.letters import ADDRESS_CHANGED, CONFIRMATION, PASSWORD_CHANGED
+from roadworthy.accounts.links import Purpose
+from roadworthy.accounts.passwords import Passwords
+from roadworthy.accounts.queries import (
+    Session,
+    User,
+    change_user,
+    close_account,
+    drop_links,
+    end_session,
+    end_sessions,
+    find_account,
+    find_sessions,
+    is_email_taken,
+    keep_session,
+)
+from roadworthy.accounts.requests import origin_of, to_the_millisecond, user_parameters
+from roadworthy.accounts.schemas import (
+    ACCOUNT_EXAMPLE,
+    CURRENT_PASSWORD,
+    EMAIL,
+    NEW_PASSWORD,
+    PASSWORD_AGAIN,
+    PHONE_NUMBER,
+    SESSIONS_EXAMPLE,
+    Account,
+    Sessions,
+    shown,
+    shown_session,
+)
+from roadworthy.accounts.throttle import TOO_OFTEN, Throttle
+from roadworthy.accounts.throttle_queries import give_tries_back
+from roadworthy.accounts.tokens import LIFETIME, Bearer, TokenRefused, Tokens, bearer
+from roadworthy.database import Connection, Database, IntegrityError
+from roadworthy.mail import enqueue_letter
+from roadworthy.wire import NotFound, Operation, Request, Response, Route, json_response
+from roadworthy.wire.values import INVALID, TAKEN, Refused, text_value
+
+PATH = "/api/v1/users"
+SESSIONS = f"{PATH}/sessions"
+
+MOST_LISTED = 200
+
+Noted = Callable[[Connection, int], None]
+"""Called in the transaction that changes what others show of the account with that id."""
+
+
+class OwnAccountRoutes:
+    """Show, change and close the account, list and end its sessions; `clock` gives the time."""
+
+    def __init__(
+        self,
+        database: Database,
+        tokens: Tokens,
+        passwords: Passwords,
+        throttle: Throttle,
+        noted: Noted,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._tokens = tokens
+        self._passwords = passwords
+        self._throttle = throttle
+        self._noted = noted
+        self._clock = clock
+        self._guard = Guard(database, tokens, clock)
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", PATH, self.show, _SHOW)
+        yield Route("PATCH", PATH, self.change, _CHANGE)
+        yield Route("PUT", PATH, self.change, _CHANGE)
+        yield Route("DELETE", PATH, self.close, _CLOSE)
+        yield Route("GET", SESSIONS, self.list_sessions, _LIST_SESSIONS)
+        yield Route("DELETE", f"{SESSIONS}/{{id}}", self.end_session, _END_SESSION)
+
+    async def show(self, request: Request) -> Response:
+        """The account."""
+        user, _ = await self._owner(request)
+        return json_response(200, shown(user))
+
+    async def change(self, request: Request) -> Response:
+        """Change what is given, for who knows the password."""
+        user, token = await self._owner(request)
+        given = await user_parameters(request) or {}
+        changes, errors = judge_change(given)
+        changes = {name: value for name, value in changes.items() if value != _present(user, name)}
+        if "email" not in errors and await self._is_taken(changes):
+            errors["email"] = [TAKEN]
+        await self._judge_current_password(user, given, request.client, errors)
+        refuse(errors)
+        if changes:
+            await self._make(changes, user, token, request)
+        return Response(204)
+
+    async def _is_taken(self, changes: Mapping[str, Any]) -> bool:
+        return "email" in changes and await self._database.read(is_email_taken, changes["email"])
+
+    async def _judge_current_password(
+        self, user: User, given: Mapping[str, Any], client: str, errors: dict[str, list[str]]
+    ) -> None:
+        password, wrong = judge_secret(given, "current_password")
+        if not wrong and not await self._is_known(password, user, client):
+            wrong = INVALID
+        if wrong:
+            errors["current_password"] = [wrong]
+
+    async def _is_known(self, password: str, user: User, client: str) -> bool:
+        """Whether it is the account's; who holds a token may not guess more often than others."""
+        attempt = await self._throttle.sign_in(user.email, client)
+        if not await self._passwords.verify(password, user.password_digest):
+            return False
+        await self._database.write(give_tries_back, attempt.counters, self._clock())
+        return True
+
+    async def _make(
+        self, changes: dict[str, Any], user: User, token: Bearer, request: Request
+    ) -> None:
+        password = changes.pop("password", None)
+        if password is not None:
+            changes["password_digest"] = await self._passwords.digest(password)
+        now = to_the_millisecond(self._clock())
+        expires_at = token.expires_at or now + LIFETIME
+        kept = Session(token.jti, now, expires_at, *origin_of(request))
+        try:
+            changed = await self._database.write(self._change, user, changes, kept, now)
+        except IntegrityError:
+            refuse({"email": [TAKEN]})
+            raise
+        if not changed:  # the password was changed while this one was verified
+            refuse({"current_password": [INVALID]})
+
+    def _change(
+        self,
+        connection: Connection,
+        user: User,
+        values: Mapping[str, Any],
+        kept: Session,
+        now: datetime,
+    ) -> bool:
+        if not change_user(connection, user, values, now):
+            return False
+        if "password_digest" in values:
+            end_sessions(connection, user.id, but=kept.jti)
+            keep_session(connection, user.id, kept)
+            drop_links(connection, user.id, Purpose.RESET)
+            enqueue_letter(connection, PASSWORD_CHANGED, {"email": user.email}, now)
+        if "email" in values:
+            drop_links(connection, user.id)
+            enqueue_letter(connection, ADDRESS_CHANGED, {"email": user.email}, now)
+            enqueue_letter(connection, CONFIRMATION, {"email": values["email"]}, now)
+        if values.keys() & {"email", "phone_number"}:
+            self._noted(connection, user.id)
+        return True
+
+    async def close(self, request: Request) -> Response:
+        """Close the account: nobody signs in to it any more, and its address is free."""
+        user, _ = await self._owner(request)
+        await self._database.write(close_account, user, to_the_millisecond(self._clock()))
+        return Response(204)
+
+    async def list_sessions(self, request: Request) -> Response:
+        """Where the driver is signed in."""
+        driver = await self._guard.admit(request)
+        found = await self._database.read(find_sessions, driver.id, self._clock(), MOST_LISTED)
+        return json_response(200, Sessions([shown_session(each, driver.jti) for each in found]))
+
+    async def end_session(self, request: Request) -> Response:
+        """Revoke the token of one session."""
+        driver = await self._guard.admit(request)
+        jti = _session_id(request)
+        if not await self._database.write(end_session, driver.id, jti):
+            raise NotFound
+        return Response(204)
+
+    async def _owner(self, request: Request) -> tuple[User, Bearer]:
+        """Whose account it is, and the token that says so. Raises `TokenRefused`."""
+        token = bearer(request, self._tokens, self._clock())
+        found = await self._database.read(find_account, token.user_id, token.jti)
+        if found is None:
+            raise TokenRefused("nil user")
+        user, revoked = found
+        if revoked:
+            raise TokenRefused("revoked token")
+        return user, token
+
+
+def _present(user: User, name: str) -> object:
+    """What a field has now; nobody knows of the password."""
+    return {"email": user.email, "phone_number": user.phone_number}.get(name)
+
+
+def _session_id(request: Request) -> str:
+    try:
+        return text_value(request.captured["id"]) or ""
+    except Refused:
+        raise NotFound from None
+
+
+_SHOW = Operation(
+    "Show the account",
+    tag="Users",
+    answers={200: "The account"},
+    schema=Account,
+    answer=ACCOUNT_EXAMPLE,
+    signed_in=True,
+    conditional=True,
+)
+_CHANGE = Operation(
+    "Change the given fields of the account; a new password revokes every other token",
+    tag="Users",
+    answers={204: "Changed", 422: "Values refused", 429: TOO_OFTEN},
+    key="user",
+    parameters=(
+        EMAIL.not_required(),
+        NEW_PASSWORD,
+        PASSWORD_AGAIN,
+        PHONE_NUMBER,
+        CURRENT_PASSWORD,
+    ),
+    example={"phone_number": "07856 207372", "current_password": "correct horse battery"},
+    signed_in=True,
+)
+_CLOSE = Operation(
+    "Close the account",
+    tag="Users",
+    answers={204: "Closed: no token opens it, and its address is free"},
+    signed_in=True,
+)
+_LIST_SESSIONS = Operation(
+    f"List where the driver is signed in, the newest {MOST_LISTED}",
+    tag="Users > Sessions",
+    answers={200: "The sessions"},
+    schema=Sessions,
+    answer=SESSIONS_EXAMPLE,
+    signed_in=True,
+    conditional=True,
+)
+_END_SESSION = Operation(
+    "Sign out elsewhere: revoke the token of a session",
+    tag="Users > Sessions",
+    answers={204: "Revoked", 404: "The driver has no such session"},
+    in_path={"id": "Of the session"},
+    signed_in=True,
+)

@@ -1,0 +1,159 @@
+"""SQL of throttling: who tries what how often, and from where an account is known to sign in."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    and_,
+    bindparam,
+    case,
+    or_,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from roadworthy.accounts.counter import Counter, microseconds
+from roadworthy.accounts.queries import User
+from roadworthy.accounts.tables import known_addresses, throttles, users
+from roadworthy.database import Connection, Prepared
+from roadworthy.jobs import delete_some
+
+_WHO_SIGNS_IN = (
+    select(*(users.c[name] for name in User._fields), known_addresses.c.seen_at)
+    .select_from(
+        users.outerjoin(
+            known_addresses,
+            and_(
+                known_addresses.c.user_id == users.c.id,
+                known_addresses.c.place == bindparam("place"),
+            ),
+        )
+    )
+    .where(users.c.email == bindparam("email"), users.c.closed_at.is_(None))
+)
+
+
+def find_who_signs_in(
+    connection: Connection, email: str, place: bytes
+) -> tuple[User | None, datetime | None]:
+    """The user who signs in with `email` (as it is stored), and when they last did from `place`."""
+    row = connection.execute(_WHO_SIGNS_IN, {"email": email, "place": place}).first()
+    return (User(*row[:-1]), row[-1]) if row else (None, None)
+
+
+def remember_address(connection: Connection, user_id: int, place: bytes, now: datetime) -> None:
+    """That the user signed in from `place`."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(known_addresses)
+        .values(user_id=user_id, place=place, seen_at=now)
+        .on_conflict_do_update(index_elements=["user_id", "place"], set_={"seen_at": now})
+    )
+
+
+def purge_known_addresses(connection: Connection, until: datetime) -> int:
+    """Forget some of the addresses from where nobody signed in after `until`: how many."""
+    return delete_some(connection, known_addresses, known_addresses.c.seen_at <= until)
+
+
+_CLEAR_AT = select(throttles.c.key, throttles.c.clear_at).where(
+    throttles.c.key.in_(bindparam("keys", expanding=True))
+)
+
+
+def find_wait(connection: Connection, counters: Sequence[Counter], now: datetime) -> timedelta:
+    """How long until each of `counters` has a try left; none when each has."""
+    keys = [counter.key for counter in counters]
+    clear_at = {row.key: row.clear_at for row in connection.execute(_CLEAR_AT, {"keys": keys})}
+    at = microseconds(now)
+    waits = (counter.wait(clear_at.get(counter.key), at) for counter in counters)
+    return timedelta(microseconds=max(waits, default=0))
+
+
+def take_tries(connection: Connection, counters: Sequence[Counter], now: datetime) -> bool:
+    """Take a try of each of `counters`: whether each had one; if not, none is taken.
+
+    Needs no transaction: were it cut short, a try would be lost, and come back with time.
+    """
+    at = microseconds(now)
+    values = {"now": at, "nonsense_after": max(each.nonsense_after(at) for each in counters)}
+    for number, counter in enumerate(counters):
+        values[f"moved{number}"] = at + counter.step
+        values[f"taken_until{number}"] = counter.taken_until(at)
+    taken = _taking(connection.dialect.name, len(counters)).rows(
+        connection, {**values, **_keys(counters)}
+    )
+    if len(taken) < len(counters):
+        keys = {key for (key,) in taken}
+        give_tries_back(connection, [each for each in counters if each.key in keys], now)
+    return len(taken) == len(counters)
+
+
+def give_tries_back(connection: Connection, counters: Sequence[Counter], now: datetime) -> None:
+    """Undo `take_tries`."""
+    if not counters:
+        return
+    at = microseconds(now)
+    moved = {f"moved{number}": at - counter.step for number, counter in enumerate(counters)}
+    _giving_back(connection.dialect.name, len(counters)).rows(
+        connection, {"now": at, **moved, **_keys(counters)}
+    )
+
+
+def purge_throttles(connection: Connection, until: datetime) -> int:
+    """Forget some of the counters that were clear at `until`: how many."""
+    return delete_some(connection, throttles, throttles.c.clear_at <= microseconds(until))
+
+
+def _keys(counters: Sequence[Counter]) -> dict[str, bytes]:
+    return {f"key{number}": counter.key for number, counter in enumerate(counters)}
+
+
+@cache
+def _taking(dialect_name: str, count: int) -> Prepared:
+    """One statement for `count` counters, so that of those who take at once each counts."""
+    now, nonsense_after = _number("now"), _number("nonsense_after")
+    upsert = _upsert(dialect_name, count)
+    clear_at = throttles.c.clear_at
+    current = case((clear_at.between(now, nonsense_after), clear_at), else_=now)
+    taken_until = case(
+        *(
+            (throttles.c.key == bindparam(f"key{number}"), _number(f"taken_until{number}"))
+            for number in range(count)
+        )
+    )
+    return Prepared(
+        upsert.on_conflict_do_update(
+            index_elements=["key"],
+            set_={"clear_at": current + (upsert.excluded.clear_at - now)},
+            where=or_(clear_at <= taken_until, clear_at > nonsense_after),
+        ).returning(throttles.c.key)
+    )
+
+
+@cache
+def _giving_back(dialect_name: str, count: int) -> Prepared:
+    upsert = _upsert(dialect_name, count)
+    back = throttles.c.clear_at + (upsert.excluded.clear_at - _number("now"))
+    return Prepared(
+        upsert.on_conflict_do_update(index_elements=["key"], set_={"clear_at": back}).returning(
+            throttles.c.key
+        )
+    )
+
+
+def _upsert(dialect_name: str, count: int) -> postgresql.Insert | sqlite.Insert:
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    rows = [
+        {"key": bindparam(f"key{number}"), "clear_at": _number(f"moved{number}")}
+        for number in range(count)
+    ]
+    upsert: postgresql.Insert | sqlite.Insert = dialect.insert(throttles).values(rows)
+    return upsert
+
+
+def _number(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger)

@@ -1,0 +1,45 @@
+"""Pages from their templates."""
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from roadworthy.wire import Response
+
+_PAGES = Environment(
+    loader=PackageLoader("roadworthy.web"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_PAGES.filters["json"] = lambda value: msgspec.json.encode(value).decode()
+
+CONTENT_TYPE = "text/html; charset=utf-8"
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_FORM_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+
+def rendered(template: str, **values: object) -> bytes:
+    """The template with `values` in it."""
+    return _PAGES.get_template(template).render(values).encode()
+
+
+def page(body: bytes) -> Response:
+    """A page that says the same to everybody, and loads nothing."""
+    headers = {"content-security-policy": _POLICY}
+    return Response(200, body, content_type=CONTENT_TYPE, headers=headers)
+
+
+def private_page(status: int, template: str, **values: object) -> Response:
+    """A page for who has its address, which carries a secret: nobody keeps it or is told of it."""
+    headers = {
+        "content-security-policy": _FORM_POLICY,
+        "referrer-policy": "no-referrer",
+        "cache-control": "no-store",
+    }
+    body = rendered(template, **values)
+    return Response(status, body, content_type=CONTENT_TYPE, headers=headers)
