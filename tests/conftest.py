@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from roadworthy.migrations import migrate
 from tests.support.client import Client
@@ -20,6 +21,14 @@ SOAK = bool(os.environ.get("SOAK"))
 """Whether full counts are asked for, which take hours."""
 
 DATABASES = ("sqlite", "postgresql")
+
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 
 SETTINGS = {
     "ROADWORTHY_SECRET_KEY": f"{SECRET},{OLD_SECRET}",
@@ -145,6 +154,15 @@ def start() -> Iterator[Callable[..., Service]]:
     for service in started:
         if service.process.poll() is None:
             service.stop()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """For one test: while it is open, no event loop can run in this thread."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

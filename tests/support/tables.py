@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -92,6 +93,7 @@ class PostgreSQLTables(Tables):
     def __init__(self, url: str):
         self.url = url
         self._loop = asyncio.new_event_loop()
+        self._thread = ThreadPoolExecutor(1)  # in the test's own, a browser's loop may be running
         self._engine = create_async_engine(
             url.replace("postgresql:", "postgresql+asyncpg:"),
             pool_size=1,
@@ -105,7 +107,7 @@ class PostgreSQLTables(Tables):
             async with self._engine.begin() as connection:
                 return await connection.run_sync(work)
 
-        return self._loop.run_until_complete(unit())
+        return self._thread.submit(lambda: self._loop.run_until_complete(unit())).result()
 
     def set_next_id(self, table: str, number: int) -> None:
         self.execute(
@@ -115,7 +117,9 @@ class PostgreSQLTables(Tables):
         )
 
     def close(self) -> None:
-        self._loop.run_until_complete(self._engine.dispose())
+        disposing = self._engine.dispose()
+        self._thread.submit(lambda: self._loop.run_until_complete(disposing)).result()
+        self._thread.shutdown()
         self._loop.close()
 
 
