@@ -16,6 +16,7 @@ from roadworthy.jobs import Recurring, Worker
 from roadworthy.profiles import ProfileRoutes
 from roadworthy.settings import Settings, load_settings, signing_secrets
 from roadworthy.telemetry import configure_logs
+from roadworthy.tombstones import Keeper, purge_tombstones
 from roadworthy.web import WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, Application, Route, purge_answers
 
@@ -26,13 +27,16 @@ def create_app(settings: Settings) -> Application:
     passwords = Passwords()
     api = _api(database, Tokens(signing_secrets(settings)), passwords)
     worker = create_worker(database)
+    keeper = Keeper(database, settings.tombstones_dir)
 
     async def start() -> None:
         await database.open()
         worker.start()
+        keeper.start()
 
     async def stop() -> None:
         await worker.stop()
+        await keeper.stop()
         passwords.close()
         await database.close()
 
@@ -57,6 +61,7 @@ def create_worker(database: Database) -> Worker:
         await database.write(purge_answers, _now() - ANSWERS_KEPT)
         await database.write(purge_revoked_tokens, _now())
         await database.write(purge_sessions, _now())
+        await database.write(purge_tombstones, _now())
 
     return Worker(database, {"purge": purge}, (Recurring("purge", timedelta(hours=1)),), _now)
 

@@ -18,7 +18,7 @@ SAFE_SECRET_BYTES = 32
 _PUBLIC_URL = re.compile(r"https?://[\w.\-\[\]:]+(?:/[\w.~%/-]*)?", re.ASCII)
 _PASSWORD = re.compile(r"(//[^:/@]*:).*@")
 
-_SECRET_FILE = "secret"  # noqa: S105 -- where it is, not what it is
+SECRET_FILE = "secret"  # noqa: S105 -- where it is, not what it is
 
 
 class SettingsError(ValueError):
@@ -36,6 +36,9 @@ class Settings:
     """The first signs tokens, all verify them; empty: the data folder's generated one."""
     public_url: str
     cors_origins: frozenset[str]
+    tombstones_dir: Path
+    """Where a copy of what must stay revoked is kept apart from the database."""
+    backup_passphrase: str
     metrics_token: str
     """Who may read metrics; empty: whoever is on this machine."""
 
@@ -43,6 +46,16 @@ class Settings:
     def embedded(self) -> bool:
         """Whether the database is the SQLite file of the data folder."""
         return self.database_url.startswith("sqlite:")
+
+    @property
+    def copies_dir(self) -> Path:
+        """Where the embedded database is copied to before it is migrated or backed up."""
+        return self.data_dir / "backups"
+
+    @property
+    def restoring_dir(self) -> Path:
+        """Where a backup lies while it is put back; there is none before and after."""
+        return self.data_dir / "restoring"
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         values["database_url"] or f"sqlite:///{values['data_dir']}/roadworthy.db"
     )
     values["migration_database_url"] = values["migration_database_url"] or values["database_url"]
+    values["tombstones_dir"] = values["tombstones_dir"] or values["data_dir"]
     return Settings(**values)
 
 
@@ -81,7 +95,7 @@ def show_settings(environment: Mapping[str, str] = os.environ) -> list[Shown]:
 
 
 def _in_use(option: "_Option", settings: Settings) -> Any:
-    if option.field == "secret_key" and (settings.data_dir / _SECRET_FILE).exists():
+    if option.field == "secret_key" and (settings.data_dir / SECRET_FILE).exists():
         return settings.secret_key or ("generated",)
     return getattr(settings, option.field)
 
@@ -107,7 +121,7 @@ def signing_secrets(settings: Settings) -> tuple[str, ...]:
 
     Raises `OSError` when the data folder cannot be used.
     """
-    return settings.secret_key or (_kept_secret(settings.data_dir / _SECRET_FILE),)
+    return settings.secret_key or _secret_keys(_kept_secret(settings.data_dir / SECRET_FILE))
 
 
 def _kept_secret(path: Path) -> str:
@@ -249,6 +263,20 @@ _OPTIONS = (
         _origins,
         "comma-separated origins whose pages may call the API",
         show=lambda origins: ",".join(sorted(origins)),
+    ),
+    _Option(
+        "backup_passphrase",
+        "",
+        str,
+        "encrypts what `roadworthy backup` writes",
+        mask=_mask_all,
+    ),
+    _Option(
+        "tombstones_dir",
+        "",
+        lambda text: Path(text).absolute() if text else None,
+        "a folder, better on another disk, for a copy of what must stay revoked after a restore",
+        default_source="default: the data folder",
     ),
     _Option(
         "metrics_token",

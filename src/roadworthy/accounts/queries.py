@@ -10,6 +10,7 @@ from roadworthy.accounts.account import NewAccount
 from roadworthy.accounts.tables import revoked_tokens, sessions, users
 from roadworthy.accounts.tokens import Issued
 from roadworthy.database import Connection, Prepared
+from roadworthy.tombstones import bury_token
 
 
 class User(NamedTuple):
@@ -123,12 +124,19 @@ def purge_sessions(connection: Connection, now: datetime) -> int:
 
 def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
     """From now on the token `jti` opens nothing; revoking it again changes nothing."""
+    if end_token(connection, jti, expires_at):
+        bury_token(connection, jti, expires_at)
+
+
+def end_token(connection: Connection, jti: str, expires_at: datetime | None) -> bool:
+    """The same for one that has its tombstone: whether it still opened something."""
     connection.execute(delete(sessions).where(sessions.c.jti == jti))
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(
+    ended = connection.execute(
         dialect.insert(revoked_tokens).on_conflict_do_nothing(),
         {"jti": jti, "expires_at": expires_at},
     )
+    return ended.rowcount == 1
 
 
 def purge_revoked_tokens(connection: Connection, now: datetime) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from roadworthy.database.core import Busy, Database, Unavailable
 from roadworthy.database.opening import open_database
 from roadworthy.database.prepared import Prepared
+from roadworthy.database.snapshot import take_snapshot
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "json_rows",
     "metadata",
     "open_database",
+    "take_snapshot",
 ]
