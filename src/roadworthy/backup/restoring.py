@@ -71,7 +71,7 @@ def apply_copies(settings: Settings, copies: Sequence[Path]) -> tuple[Applied, i
     """What a restore does, to a database that was put back by other means.
 
     How many were found alive, and how many lines of the copies are no tombstones. Raises
-    `OSError`, `MigrationError` and `Unavailable`.
+    `BackupError`, `MigrationError` and `Unavailable`.
     """
     require_head(settings.migration_database_url)
     tombstones, unread = _read(copies)
@@ -115,7 +115,10 @@ def _read(copies: Sequence[Path]) -> tuple[list[Tombstone], int]:
     found: dict[Tombstone, None] = {}
     unread = 0
     for copy in copies:
-        tombstones, others = read_copy(copy)
+        try:
+            tombstones, others = read_copy(copy)
+        except OSError as error:
+            raise BackupError(f"cannot read {copy}: {error.strerror}") from error
         found |= dict.fromkeys(each for each in tombstones if not is_spent(each, now))
         unread += others
     return list(found), unread

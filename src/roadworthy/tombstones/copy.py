@@ -29,7 +29,7 @@ class Copy:
         self.path = path
         self._make = make
         self._ids: set[int] = set()
-        self._forget(None)
+        self._forget()
 
     def look(self) -> int:
         """Read what is new in it: the id beyond which it may lack some. Raises `OSError`."""
@@ -75,25 +75,30 @@ class Copy:
 
     def _read(self, file: FileIO) -> None:
         """Whole lines from where we were; all, when the file is another one."""
-        found = os.fstat(file.fileno())
-        if (found.st_dev, found.st_ino) != self._identity or found.st_size < self._offset:
-            self._forget((found.st_dev, found.st_ino))
+        if not self._goes_on(file):
+            self._forget()
         with open(os.dup(file.fileno()), "rb") as lines:  # noqa: PTH123 -- buffered, of a descriptor
             lines.seek(self._offset)
             for line in lines:
                 if not line.endswith(b"\n"):
                     break
                 self._offset += len(line)
+                self._last = line
                 tombstone = from_line(line)
                 if tombstone is not None:
                     self._ids.add(tombstone.id)
 
+    def _goes_on(self, file: FileIO) -> bool:
+        """Whether what we read last is still where we read it."""
+        at = self._offset - len(self._last)
+        return os.pread(file.fileno(), len(self._last), at) == self._last
+
     def _is_at_line_start(self, file: FileIO) -> bool:
         return os.fstat(file.fileno()).st_size == self._offset
 
-    def _forget(self, identity: tuple[int, int] | None) -> None:
-        self._identity = identity
+    def _forget(self) -> None:
         self._offset = 0
+        self._last = b""
         self._ids.clear()
         self._settled = 0
         self._newest: deque[tuple[float, int]] = deque()
