@@ -675,7 +675,7 @@ def test_the_passphrase_is_asked_for_on_a_terminal(home: Home, elsewhere: Home) 
     (backup,) = home.backups.glob("*.backup")
     restoring = _on_a_terminal(elsewhere, typed, "restore", str(backup))
 
-    assert (backing_up.count("assphrase"), restoring.count("assphrase")) == (2, 1), "one to be sure"
+    assert ("Repeat" in backing_up, "Repeat" in restoring) == (True, False), (backing_up, restoring)
     assert "100%" in backing_up
     assert "Restored the backup" in restoring
     assert typed not in backing_up + restoring, "it is shown as it is typed"
