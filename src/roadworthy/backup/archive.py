@@ -20,6 +20,9 @@ SECRET = "secret"  # noqa: S105 -- what it is called
 FILES = "files"
 MANIFEST = "manifest"
 
+PIECE = 64 * 1024
+"""What the tar writes at once: it gathers it by copying what it has again and again."""
+
 INCOMING = "incoming"
 """Among the files, a folder of those on their way: nobody was told yet that we have them."""
 
@@ -40,7 +43,7 @@ class Packer:
 
     def __init__(self, sealer: Sealer, progress: Progress):
         self._tar = tarfile.open(  # noqa: SIM115 -- closed by `finish`
-            mode="w|", fileobj=cast("IO[bytes]", sealer), bufsize=CHUNK, format=tarfile.PAX_FORMAT
+            mode="w|", fileobj=cast("IO[bytes]", sealer), bufsize=PIECE, format=tarfile.PAX_FORMAT
         )
         self._manifest = TemporaryFile()  # noqa: SIM115 -- gone with us
         self._progress = progress
