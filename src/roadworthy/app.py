@@ -29,6 +29,7 @@ from roadworthy.mail import Outbox, Post, SMTPServer
 from roadworthy.profiles import ProfileRoutes, note_account_change
 from roadworthy.settings import Settings, load_settings, sender, signing_secrets
 from roadworthy.telemetry import configure_logs
+from roadworthy.tombstones import Keeper, purge_tombstones
 from roadworthy.web import AccountPages, WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, STRICT_TRANSPORT, Application, Route, purge_answers
 
@@ -51,15 +52,18 @@ def create_app(
     api = _api(database, settings, signing_secrets(settings), passwords, recovery)
     kinds = KindsInUse(database, passwords)
     worker = create_worker(database, settings)
+    keeper = Keeper(database, settings.tombstones_dir)
 
     async def start() -> None:
         await database.open()
         await kinds.start()
         worker.start()
+        keeper.start()
         started(application)
 
     async def stop() -> None:
         await worker.stop()
+        await keeper.stop()
         await kinds.stop()
         passwords.close()
         await database.close()
@@ -96,6 +100,7 @@ def create_worker(database: Database, settings: Settings) -> Worker:
         await purge(database, purge_links, until)
         await purge(database, purge_known_addresses, until - ADDRESSES_KNOWN)
         await purge(database, purge_throttles, until)
+        await purge(database, purge_tombstones, until)
 
     handlers = {
         "purge": Handler(purge_old, every=timedelta(hours=1)),

@@ -2,21 +2,28 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from roadworthy import __version__
-from roadworthy.settings import SettingsError, load_settings, show_settings, warnings
+from roadworthy.settings import Settings, SettingsError, load_settings, show_settings, warnings
+
+if TYPE_CHECKING:
+    from roadworthy.accounts import Applied
+
+STEP_BACK = 5
+"""How nice a backup is: who answers requests has three times its share of a processor."""
 
 COMMAND_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -76,7 +83,9 @@ def migrate() -> None:
         urlsplit(url).username for url in (settings.database_url, settings.migration_database_url)
     )
     before, after = migrations.migrate(
-        settings.migration_database_url, grant_to=serving if serving != owner else None
+        settings.migration_database_url,
+        grant_to=serving if serving != owner else None,
+        keep_in=settings.copies_dir,
     )
     click.echo(
         f"The database is at version {after}, as it was."
@@ -203,6 +212,109 @@ def _move_in(name: str, file: Path, *, dry_run: bool) -> None:
     click.echo(f"{name.capitalize()}: {outcome.taken} {done}, {outcome.here} here already.")
 
 
+_passphrase_file = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path),
+    help="Read the passphrase from the first line of FILE.",
+    metavar="FILE",
+)
+
+
+@cli.command()
+@click.argument("to", type=click.Path(path_type=Path))
+@_passphrase_file
+def backup(to: Path, passphrase_file: Path | None) -> None:
+    """Back up everything to an encrypted file in the folder TO, while serving.
+
+    The passphrase comes from ROADWORTHY_BACKUP_PASSPHRASE, a file, or the terminal.
+    """
+    from roadworthy.backup import make_backup  # noqa: PLC0415
+
+    settings = load_settings()
+    passphrase = _passphrase(settings, passphrase_file, is_new=True)
+    os.nice(STEP_BACK)
+    with _progress("Backing up") as begin:
+        made = make_backup(settings, to, passphrase, begin)
+    files = f"{made.files} file{'' if made.files == 1 else 's'}"
+    click.echo(f"Backed up the database, {files} and the secret to {made.path}.")
+    if made.vanished:
+        click.echo(f"{made.vanished} more were deleted meanwhile, and are not in it.")
+
+
+@cli.command()
+@click.argument("backup_file", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.option(
+    "--tombstones",
+    "copies",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="What must stay revoked, beside what is found beside BACKUP; may be given again.",
+)
+@click.option(
+    "--without-tombstones", is_flag=True, help="There are none: sign everybody out instead."
+)
+@_passphrase_file
+def restore(
+    backup_file: Path,
+    copies: tuple[Path, ...],
+    passphrase_file: Path | None,
+    *,
+    without_tombstones: bool,
+) -> None:
+    """Put BACKUP back into an empty data folder, and verify it."""
+    from roadworthy.backup import restore_backup  # noqa: PLC0415
+
+    if copies and without_tombstones:
+        raise click.UsageError("--tombstones and --without-tombstones exclude each other")
+    settings = load_settings()
+    passphrase = _passphrase(settings, passphrase_file, is_new=False)
+    with _progress("Restoring") as begin:
+        restored = restore_backup(
+            settings, backup_file, passphrase, None if without_tombstones else copies, begin
+        )
+    files = f"{restored.files} file{'' if restored.files == 1 else 's'}"
+    click.echo(
+        f"Restored the backup of {restored.header.made_at} to {settings.data_dir}: the database, "
+        f"{files} and the secret."
+    )
+    if restored.applied is None:
+        click.echo(
+            "Everybody is signed out. Passwords changed and accounts closed since then are as "
+            "they were: without tombstones nobody knows them."
+        )
+    else:
+        _show_applied(restored.applied, restored.unread)
+    click.echo("Make a backup soon: tombstones are kept beside that one, no longer beside this.")
+
+
+@cli.group()
+def tombstones() -> None:
+    """Keep dead what an older database would revive."""
+
+
+@tombstones.command("apply")
+@click.argument(
+    "copies", metavar="FILE...", type=click.Path(path_type=Path), nargs=-1, required=True
+)
+def apply_tombstones(copies: tuple[Path, ...]) -> None:
+    """Apply each FILE to a database that was put back by other means than `restore`."""
+    from roadworthy.backup import apply_copies  # noqa: PLC0415
+
+    _show_applied(*apply_copies(load_settings(), copies))
+
+
+def _show_applied(applied: "Applied", unread: int) -> None:
+    click.echo(
+        "Of what the tombstones name, these were alive and are no more: "
+        f"tokens: {applied.tokens}, passwords: {applied.passwords}, accounts: {applied.accounts}."
+    )
+    if unread:
+        click.echo(
+            f"Lines that are no tombstones, as after a power cut, were passed over: {unread}."
+        )
+
+
 @cli.command()
 def config() -> None:
     """Show every setting and its source. Secrets are masked."""
@@ -229,6 +341,36 @@ def demo(host: str, port: int) -> None:
     from roadworthy import demo as show  # noqa: PLC0415
 
     show.run(host, port, click.echo)
+
+
+def _passphrase(settings: Settings, file: Path | None, *, is_new: bool) -> str:
+    from roadworthy.backup import passphrase_in  # noqa: PLC0415
+
+    if file is not None:
+        return passphrase_in(file)
+    if settings.backup_passphrase:
+        return settings.backup_passphrase
+    if not sys.stdin.isatty():
+        raise click.ClickException(
+            "there is no passphrase: set ROADWORTHY_BACKUP_PASSPHRASE, or name a file with "
+            "--passphrase-file"
+        )
+    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new, err=True))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int], Callable[[int], None]]]:
+    """A bar on standard error, when that is a terminal: told the total, then each step."""
+    console = Console(stderr=True)
+    with Progress(
+        *Progress.get_default_columns(), console=console, disable=not console.is_terminal
+    ) as bar:
+
+        def begin(total: int) -> Callable[[int], None]:
+            task = bar.add_task(what, total=total)
+            return lambda done: bar.advance(task, done)
+
+        yield begin
 
 
 @contextmanager
@@ -284,6 +426,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     """Those of modules that are loaded: what is not loaded has raised nothing."""
     names = (
         ("roadworthy.server", "CannotServe"),
+        ("roadworthy.backup", "BackupError"),
         ("roadworthy.migrations", "MigrationError"),
         ("roadworthy.moving", "CannotMoveIn"),
         ("roadworthy.database", "Unavailable"),

@@ -118,6 +118,7 @@ def prepare(settings: Settings) -> None:
     """
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _refuse_half_restored(settings)
         signing_secrets(settings)
         _prepare_database(settings)
     except (SettingsError, MigrationError) as error:
@@ -129,11 +130,19 @@ def prepare(settings: Settings) -> None:
         ) from None
 
 
+def _refuse_half_restored(settings: Settings) -> None:
+    if settings.restoring_dir.exists():
+        raise CannotServe(
+            f"a restore into {settings.data_dir} is at work, or was interrupted: then delete what "
+            "is in there, and restore again"
+        )
+
+
 def _prepare_database(settings: Settings) -> None:
     if not settings.embedded:
         require_head(settings.database_url)
     elif current_version(settings.database_url) != HEAD:
-        migrate(settings.database_url)
+        migrate(settings.database_url, keep_in=settings.copies_dir)
     else:
         require_writable(settings.database_url)
 

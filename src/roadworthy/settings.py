@@ -36,6 +36,7 @@ _UNITS = {
 }
 
 _SECRET_FILE = "secret"  # noqa: S105 -- where it is, not what it is
+SECRET_FILE = "secret"  # noqa: S105 -- where it is, not what it is
 
 
 class SettingsError(ValueError):
@@ -75,6 +76,9 @@ class Settings:
     smtp_url: str
     """Where mail is handed over; empty: it is written to `outbox`."""
     mail_from: str
+    tombstones_dir: Path
+    """Where a copy of what must stay revoked is kept apart from the database."""
+    backup_passphrase: str
     metrics_token: str
     """Who may read metrics; empty: whoever is on this machine."""
     tls_cert: Path | None
@@ -90,6 +94,16 @@ class Settings:
     def outbox(self) -> Path:
         """The folder for mail that no server takes."""
         return self.data_dir / "outbox"
+
+    @property
+    def copies_dir(self) -> Path:
+        """Where the embedded database is copied to before it is migrated or backed up."""
+        return self.data_dir / "backups"
+
+    @property
+    def restoring_dir(self) -> Path:
+        """Where a backup lies while it is put back; there is none before and after."""
+        return self.data_dir / "restoring"
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     values["migration_database_url"] = values["migration_database_url"] or values["database_url"]
     if bool(values["tls_cert"]) != bool(values["tls_key"]):
         raise SettingsError("set both ROADWORTHY_TLS_CERT and ROADWORTHY_TLS_KEY, or neither")
+    values["tombstones_dir"] = values["tombstones_dir"] or values["data_dir"]
     return Settings(**values)
 
 
@@ -130,7 +145,7 @@ def show_settings(environment: Mapping[str, str] = os.environ) -> list[Shown]:
 
 
 def _in_use(option: "_Option", settings: Settings) -> Any:
-    if option.field == "secret_key" and (settings.data_dir / _SECRET_FILE).exists():
+    if option.field == "secret_key" and (settings.data_dir / SECRET_FILE).exists():
         return settings.secret_key or ("generated",)
     return getattr(settings, option.field)
 
@@ -166,7 +181,7 @@ def signing_secrets(settings: Settings) -> tuple[str, ...]:
 
     Raises `OSError` when the data folder cannot be used.
     """
-    return settings.secret_key or (_kept_secret(settings.data_dir / _SECRET_FILE),)
+    return settings.secret_key or _secret_keys(_kept_secret(settings.data_dir / SECRET_FILE))
 
 
 def sender(settings: Settings) -> Address:
@@ -448,6 +463,20 @@ _OPTIONS = (
         mask=_mask_password,
     ),
     _Option("mail_from", NOBODY, _mail_from, "the address that mail is from"),
+    _Option(
+        "backup_passphrase",
+        "",
+        str,
+        "encrypts what `roadworthy backup` writes",
+        mask=_mask_all,
+    ),
+    _Option(
+        "tombstones_dir",
+        "",
+        lambda text: Path(text).absolute() if text else None,
+        "a folder, better on another disk, for a copy of what must stay revoked after a restore",
+        default_source="default: the data folder",
+    ),
     _Option(
         "metrics_token",
         "",

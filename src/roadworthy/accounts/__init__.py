@@ -17,6 +17,12 @@ from roadworthy.accounts.queries import (
 from roadworthy.accounts.recovery import CONFIRMATION_TOKEN, RESET_TOKEN, Recovery
 from roadworthy.accounts.recovery_routes import RecoveryRoutes
 from roadworthy.accounts.requests import user_parameters
+from roadworthy.accounts.restored import (
+    Applied,
+    apply_tombstones,
+    forget_mailed_links,
+    sign_everybody_out,
+)
 from roadworthy.accounts.routes import AccountRoutes
 from roadworthy.accounts.tables import revoked_tokens, users
 from roadworthy.accounts.throttle import ADDRESSES_KNOWN, Throttle
@@ -30,6 +36,7 @@ __all__ = [
     "RESET_TOKEN",
     "AccountLetters",
     "AccountRoutes",
+    "Applied",
     "Guard",
     "KindsInUse",
     "OwnAccountRoutes",
@@ -41,7 +48,9 @@ __all__ = [
     "Throttle",
     "TokenRefused",
     "Tokens",
+    "apply_tombstones",
     "bearer",
+    "forget_mailed_links",
     "judge_reachable",
     "purge_known_addresses",
     "purge_links",
@@ -49,6 +58,7 @@ __all__ = [
     "purge_sessions",
     "purge_throttles",
     "revoked_tokens",
+    "sign_everybody_out",
     "token_is_revoked",
     "user_parameters",
     "users",

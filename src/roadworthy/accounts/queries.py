@@ -32,6 +32,7 @@ from roadworthy.accounts.tables import (
 from roadworthy.accounts.tokens import Issued
 from roadworthy.database import Connection, Prepared
 from roadworthy.jobs import delete_some
+from roadworthy.tombstones import bury_account, bury_password, bury_token, bury_tokens
 
 
 class User(NamedTuple):
@@ -171,20 +172,30 @@ def change_user(
     updated = connection.execute(
         update(users).where(_as_read(user)).values(**changed, updated_at=now)
     )
+    if updated.rowcount and "password_digest" in values:
+        bury_password(connection, user.id, now)
     return updated.rowcount == 1
 
 
 def close_account(connection: Connection, user: User, now: datetime) -> None:
     """Nobody signs in to it any more, and its address is free."""
+    if end_account(connection, user.id, user.email, now):
+        bury_account(connection, user.id, now)
+
+
+def end_account(connection: Connection, user_id: int, email: str, now: datetime) -> bool:
+    """The same for one that has its tombstone: whether it was open."""
     closed = connection.execute(
         update(users)
-        .where(users.c.id == user.id, users.c.closed_at.is_(None))
-        .values(email=f"closed-{user.id}", password_digest="", closed_at=now, updated_at=now)
+        .where(users.c.id == user_id, users.c.closed_at.is_(None))
+        .values(email=f"closed-{user_id}", password_digest="", closed_at=now, updated_at=now)
     )
-    if closed.rowcount == 1:
-        connection.execute(insert(closed_accounts), {"user_id": user.id, "email": user.email})
-        end_sessions(connection, user.id)
-        drop_links(connection, user.id)
+    if closed.rowcount != 1:
+        return False
+    connection.execute(insert(closed_accounts), {"user_id": user_id, "email": email})
+    end_sessions(connection, user_id)
+    drop_links(connection, user_id)
+    return True
 
 
 def _as_read(user: User) -> ColumnElement[bool]:
@@ -267,6 +278,7 @@ def _end(connection: Connection, which: ColumnElement[bool]) -> int:
     if rows:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(dialect.insert(revoked_tokens).on_conflict_do_nothing(), rows)
+        bury_tokens(connection, [(row["jti"], row["expires_at"]) for row in rows])
     return len(rows)
 
 
@@ -277,12 +289,19 @@ def purge_sessions(connection: Connection, until: datetime) -> int:
 
 def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
     """From now on the token `jti` opens nothing; revoking it again changes nothing."""
+    if end_token(connection, jti, expires_at):
+        bury_token(connection, jti, expires_at)
+
+
+def end_token(connection: Connection, jti: str, expires_at: datetime | None) -> bool:
+    """The same for one that has its tombstone: whether it still opened something."""
     connection.execute(delete(sessions).where(sessions.c.jti == jti))
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(
+    ended = connection.execute(
         dialect.insert(revoked_tokens).on_conflict_do_nothing(),
         {"jti": jti, "expires_at": expires_at},
     )
+    return ended.rowcount == 1
 
 
 def purge_revoked_tokens(connection: Connection, until: datetime) -> int:
@@ -367,6 +386,7 @@ def set_password(connection: Connection, user_id: int, digest: str, now: datetim
         .where(users.c.id == user_id)
         .values(password_digest=digest, password_changed_at=now, updated_at=now)
     )
+    bury_password(connection, user_id, now)
     end_sessions(connection, user_id)
 
 

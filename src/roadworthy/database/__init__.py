@@ -10,6 +10,7 @@ from roadworthy.database.apart import Apart, work_apart
 from roadworthy.database.core import Busy, Database, Unavailable
 from roadworthy.database.opening import open_database
 from roadworthy.database.prepared import Prepared
+from roadworthy.database.snapshot import take_snapshot
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "json_rows",
     "metadata",
     "open_database",
+    "take_snapshot",
     "work_apart",
 ]

@@ -14,12 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from roadworthy.database.outage import AWAY, driver_words
 from roadworthy.database.postgresql import postgresql_engine
 from roadworthy.database.sqlite import sqlite_engine
+from roadworthy.migrations.copies import CannotKeep, keep_copy
 
 T = TypeVar("T")
 
 SQLITE = "sqlite:///"
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 HEAD = VERSIONS[-1]
 """The schema that this code works with."""
 
@@ -28,11 +29,13 @@ class MigrationError(Exception):
     """The database cannot be brought to, or used at, the schema of this code."""
 
 
-def migrate(url: str, *, grant_to: str | None = None) -> tuple[str | None, str]:
+def migrate(
+    url: str, *, grant_to: str | None = None, keep_in: Path | None = None
+) -> tuple[str | None, str]:
     """Bring the database at `url` to `HEAD`: the versions before and after.
 
-    On PostgreSQL `grant_to` names the user who serves, when another one owns the tables.
-    Raises `MigrationError`.
+    On PostgreSQL `grant_to` names the user who serves, when another one owns the tables. Of an
+    SQLite file a copy from before is left in the folder `keep_in`. Raises `MigrationError`.
     """
     # Alembic is slow to load and a database that is served again needs none of it.
     from roadworthy.migrations.upgrade import upgrade, wait_for_others  # noqa: PLC0415
@@ -41,6 +44,8 @@ def migrate(url: str, *, grant_to: str | None = None) -> tuple[str | None, str]:
         wait_for_others(connection)
         before = _version(connection)
         require_known(before)
+        if keep_in is not None and url.startswith(SQLITE) and before not in {None, HEAD}:
+            keep_copy(Path(url.removeprefix(SQLITE)), keep_in, HEAD)
         upgrade(connection, grant_to)
         return before
 
@@ -101,6 +106,8 @@ def _run(url: str, work: Callable[[Connection], T], *, writes: bool = True) -> T
         if url.startswith(SQLITE):
             return _run_on_sqlite(url.removeprefix(SQLITE), work, writes=writes)
         return asyncio.run(_run_on_postgresql(url, work))
+    except CannotKeep as error:
+        raise MigrationError(str(error)) from None
     except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, *AWAY) as error:
         reason = driver_words(error)
         raise MigrationError(f"cannot use the database: {reason}: {_advice(reason)}") from error

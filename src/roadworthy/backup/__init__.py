@@ -1,0 +1,17 @@
+"""Backups: everything in one encrypted file, made while serving; and putting one back."""
+
+from roadworthy.backup.errors import BackupError
+from roadworthy.backup.making import Made, make_backup
+from roadworthy.backup.passphrase import passphrase_in, require_strength
+from roadworthy.backup.restoring import Restored, apply_copies, restore_backup
+
+__all__ = [
+    "BackupError",
+    "Made",
+    "Restored",
+    "apply_copies",
+    "make_backup",
+    "passphrase_in",
+    "require_strength",
+    "restore_backup",
+]

@@ -1,0 +1,154 @@
+"""Making a backup, while the service serves and writes."""
+
+import fcntl
+import io
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from roadworthy import __version__
+from roadworthy.backup.archive import DATABASE, FILES, SECRET, Packer, Progress, walk
+from roadworthy.backup.databases import with_database
+from roadworthy.backup.errors import BackupError
+from roadworthy.backup.passphrase import require_strength
+from roadworthy.backup.sealed import Sealer
+from roadworthy.database import Database, take_snapshot
+from roadworthy.disk import sync_folder
+from roadworthy.migrations import HEAD, SQLITE, require_head
+from roadworthy.settings import Settings, signing_secrets
+from roadworthy.tombstones import COPY, Copy, bring_up_to_date, remember_backup_folder
+
+USE_POSTGRESQL = (
+    "this database is PostgreSQL's, which has better means: pg_dump or pg_basebackup for the "
+    "database, and a copy of the files, of ROADWORTHY_SECRET_KEY and of the tombstones"
+)
+
+
+class Made(NamedTuple):
+    """A backup, and what is in it."""
+
+    path: Path
+    size: int
+    files: int
+    vanished: int
+    """Files that were deleted while it was made, and are not in it."""
+
+
+def make_backup(
+    settings: Settings, to: Path, passphrase: str, begin: Callable[[int], Progress]
+) -> Made:
+    """Write one file to the folder `to`, whole or not at all; it is on disk when this returns.
+
+    `begin` is told how many bytes there are to do. Raises `BackupError`, `MigrationError` when
+    the database is of another release, and `Unavailable`.
+    """
+    require_strength(passphrase)
+    if not settings.embedded:
+        raise BackupError(USE_POSTGRESQL)
+    require_head(settings.database_url)
+    to = to.absolute()
+    try:
+        _prepare(settings, to)
+        with _snapshot(settings) as snapshot:
+            # Files are never changed, and each is there before its row: the snapshot goes first.
+            now = datetime.now(UTC)
+            folders = (settings.tombstones_dir, to)
+            with_database(settings.database_url, lambda d: _keep_tombstones(d, folders))
+            made = _write(settings, snapshot, to, passphrase, now, begin)
+        with_database(
+            settings.database_url, lambda d: d.write(remember_backup_folder, str(to), now)
+        )
+    except OSError as error:
+        raise BackupError(
+            f"cannot write the backup: {error.filename or to}: {error.strerror or error}"
+        ) from error
+    return made
+
+
+def _prepare(settings: Settings, to: Path) -> None:
+    if to.resolve().is_relative_to(settings.data_dir.resolve()):
+        raise BackupError(
+            f"{to} is in the data folder, and would be lost with it: name a folder elsewhere, "
+            "best on another disk"
+        )
+    to.mkdir(mode=0o700, exist_ok=True)
+    settings.copies_dir.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def _snapshot(settings: Settings) -> Iterator[Path]:
+    """A consistent copy of the database; there is one backup at a time."""
+    path = settings.copies_dir / "snapshot.db"
+    lock = os.open(settings.copies_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)  # of a backup that was killed
+        take_snapshot(Path(settings.database_url.removeprefix(SQLITE)), path)
+        yield path
+    except BlockingIOError:
+        raise BackupError("another backup is being made: wait for it") from None
+    except sqlite3.Error as error:
+        raise BackupError(f"cannot copy the database: {error}") from error
+    finally:
+        os.close(lock)
+        path.unlink(missing_ok=True)
+
+
+async def _keep_tombstones(database: Database, folders: tuple[Path, ...]) -> None:
+    """Before there is a backup that would need them."""
+    for folder in folders:
+        await bring_up_to_date(database, Copy(folder / COPY, make=True))
+
+
+def _write(
+    settings: Settings,
+    snapshot: Path,
+    to: Path,
+    passphrase: str,
+    now: datetime,
+    begin: Callable[[int], Progress],
+) -> Made:
+    path = to / f"roadworthy-{now:%Y%m%dT%H%M%SZ}.backup"
+    unfinished = to / f".{path.name}.part"
+    try:
+        with os.fdopen(_new(unfinished), "wb") as file:
+            made_at = f"{now:%Y-%m-%d %H:%M:%S}Z"
+            sealer = Sealer(file, passphrase, made_at=made_at, release=__version__, schema=HEAD)
+            files, vanished = _pack(settings, snapshot, sealer, begin)
+            sealer.close()
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        os.link(unfinished, path)  # never over another one
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+    sync_folder(to)
+    return Made(path, size, files, vanished)
+
+
+def _new(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+
+
+def _pack(
+    settings: Settings, snapshot: Path, sealer: Sealer, begin: Callable[[int], Progress]
+) -> tuple[int, int]:
+    folder = settings.data_dir / FILES
+    progress = begin(snapshot.stat().st_size + sum(size for _, size in walk(folder)))
+    packer = Packer(sealer, progress)
+    packer.add(DATABASE, snapshot)
+    secret = (",".join(signing_secrets(settings)) + "\n").encode()
+    packer.add_stream(SECRET, io.BytesIO(secret), len(secret), 0)
+    files = vanished = 0
+    for name, _ in walk(folder):
+        if packer.add(f"{FILES}/{name}", folder / name):
+            files += 1
+        else:
+            vanished += 1
+    packer.finish()
+    return files, vanished

@@ -1,0 +1,82 @@
+"""SQL of a restore."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, func, select, text
+
+import roadworthy.app  # noqa: F401 -- declares every table
+from roadworthy.accounts import (
+    Applied,
+    apply_tombstones,
+    forget_mailed_links,
+    sign_everybody_out,
+)
+from roadworthy.database import Connection, metadata
+from roadworthy.tombstones import Tombstone, add_tombstones, forget_backup_folder
+
+MARGIN = 1_000_000
+"""More ids than were given between a backup and its restore."""
+
+
+def settle_restored(
+    connection: Connection, tombstones: Sequence[Tombstone] | None, now: datetime
+) -> Applied | None:
+    """Keep a database just put back from reviving what had ended.
+
+    `None` for `tombstones`: nobody knows what had, so everybody is signed out.
+    """
+    forget_backup_folder(connection)  # elsewhere than there, this may be a rehearsal
+    forget_mailed_links(connection)
+    applied = _end_again(connection, tombstones, now)
+    move_ids_on(connection, tombstones or ())
+    return applied
+
+
+def _end_again(
+    connection: Connection, tombstones: Sequence[Tombstone] | None, now: datetime
+) -> Applied | None:
+    if tombstones is None:
+        sign_everybody_out(connection, now)
+        return None
+    add_tombstones(connection, tombstones)
+    return apply_tombstones(connection, tombstones)
+
+
+def move_ids_on(connection: Connection, tombstones: Sequence[Tombstone]) -> None:
+    """Leave out the ids that were given after the backup, and those that `tombstones` name.
+
+    Who signed up after it still holds a token, links and cached answers for an id of which the
+    database knows nothing: the next driver must not get that one, nor the next file.
+    """
+    named = {
+        "users": max((each.user_id or 0 for each in tombstones), default=0),
+        "tombstones": max((each.id for each in tombstones), default=0),
+    }
+    for table in metadata.sorted_tables:
+        if table.dialect_options["sqlite"]["autoincrement"]:
+            _move_on(connection, table, named.get(table.name, 0))
+
+
+def _move_on(connection: Connection, table: Table, named: int) -> None:
+    largest = connection.execute(select(func.max(table.c.id))).scalar() or 0
+    if connection.dialect.name == "postgresql":
+        given = _one(
+            connection,
+            "SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:name, 'id') AS regclass))",
+            table.name,
+        )
+        move = "SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"
+    else:
+        given = _one(connection, "SELECT seq FROM sqlite_sequence WHERE name = :name", table.name)
+        connection.execute(
+            text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name}
+        )
+        move = "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"
+    last = max(largest, given or 0, named) + MARGIN
+    connection.execute(text(move), {"name": table.name, "last": last})
+
+
+def _one(connection: Connection, query: str, name: str) -> Any:
+    return connection.execute(text(query), {"name": name}).scalar()

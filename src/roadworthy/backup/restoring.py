@@ -1,0 +1,226 @@
+"""Putting a backup back: into an empty data folder, verified, all or nothing."""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from roadworthy.accounts import Applied
+from roadworthy.backup.archive import DATABASE, SECRET, Progress, unpack
+from roadworthy.backup.databases import with_database
+from roadworthy.backup.errors import BackupError
+from roadworthy.backup.queries import settle_restored
+from roadworthy.backup.sealed import Header, Opener, newer
+from roadworthy.disk import sync_folder
+from roadworthy.migrations import SQLITE, VERSIONS, migrate, require_head
+from roadworthy.settings import Settings
+from roadworthy.tombstones import COPY, Tombstone, is_spent, read_copy
+
+MOST_SHOWN = 5
+
+_FOR_DISKS = "lost+found"
+"""What a freshly made disk has in it."""
+
+
+class Restored(NamedTuple):
+    """What was put back."""
+
+    header: Header
+    files: int
+    applied: Applied | None
+    """`None`: there were no tombstones, so everybody was signed out."""
+    unread: int
+    """Lines of the copies of tombstones that are none."""
+
+
+def restore_backup(
+    settings: Settings,
+    backup: Path,
+    passphrase: str,
+    copies: Sequence[Path] | None,
+    begin: Callable[[int], Progress],
+) -> Restored:
+    """Put `backup` back into the data folder, which is empty.
+
+    What is in `copies` of tombstones, in the one beside the backup and in that of
+    `ROADWORTHY_TOMBSTONES_DIR` stays dead; `None`: do without any, and sign everybody out.
+    Raises `BackupError`, and `MigrationError` when the database cannot be brought to this release.
+    """
+    database = _database_name(settings)
+    tombstones, unread = _tombstones(settings, backup, copies)
+    try:
+        with _empty_folder(settings) as folder:
+            header, files = _unpack(backup, passphrase, folder, begin)
+            applied = _make_ready(folder / DATABASE, tombstones)
+            (folder / DATABASE).rename(folder / database)
+            os.sync()
+            _move(folder, settings.data_dir, last=database)
+    except OSError as error:
+        raise BackupError(
+            f"cannot restore: {error.filename or settings.data_dir}: {error.strerror or error}"
+        ) from error
+    return Restored(header, files, applied, unread)
+
+
+def apply_copies(settings: Settings, copies: Sequence[Path]) -> tuple[Applied, int]:
+    """What a restore does, to a database that was put back by other means.
+
+    How many were found alive, and how many lines of the copies are no tombstones. Raises
+    `BackupError`, `MigrationError` and `Unavailable`.
+    """
+    require_head(settings.migration_database_url)
+    tombstones, unread = _read(copies)
+    applied = _settle(settings.migration_database_url, tombstones)
+    assert applied is not None  # noqa: S101 -- there were tombstones, be it none
+    return applied, unread
+
+
+def _database_name(settings: Settings) -> str:
+    if not settings.embedded:
+        raise BackupError(
+            "a backup is restored to the embedded database: unset ROADWORTHY_DATABASE_URL"
+        )
+    path = Path(settings.database_url.removeprefix(SQLITE)).absolute()
+    if path.parent != settings.data_dir:
+        raise BackupError(
+            f"a backup is restored to {settings.data_dir}: unset ROADWORTHY_DATABASE_URL, and "
+            "move the database afterwards"
+        )
+    return path.name
+
+
+def _tombstones(
+    settings: Settings, backup: Path, given: Sequence[Path] | None
+) -> tuple[list[Tombstone] | None, int]:
+    if given is None:
+        return None, 0
+    known = (backup.absolute().parent / COPY, settings.tombstones_dir / COPY)
+    copies = [*given, *(copy for copy in dict.fromkeys(known) if copy.exists())]
+    if not copies:
+        raise BackupError(
+            f"there is no {COPY} file beside {backup}, so nobody knows what must stay revoked: "
+            "give the newest with --tombstones, or take --without-tombstones, which signs "
+            "everybody out"
+        )
+    return _read(copies)
+
+
+def _read(copies: Sequence[Path]) -> tuple[list[Tombstone], int]:
+    now = datetime.now(UTC)
+    found: dict[Tombstone, None] = {}
+    unread = 0
+    for copy in copies:
+        try:
+            tombstones, others = read_copy(copy)
+        except OSError as error:
+            raise BackupError(f"cannot read {copy}: {error.strerror}") from error
+        found |= dict.fromkeys(each for each in tombstones if not is_spent(each, now))
+        unread += others
+    return list(found), unread
+
+
+@contextmanager
+def _empty_folder(settings: Settings) -> Iterator[Path]:
+    """A folder in the empty data folder, which nobody serves from as long as it is there.
+
+    Not beside it: the data folder may be a disk of its own, or stand in one that is not ours.
+    """
+    data, folder = settings.data_dir, settings.restoring_dir
+    made = _make(data)
+    lock = os.open(data, os.O_RDONLY)
+    try:
+        _take(lock, data)
+        _require_empty(settings)
+        shutil.rmtree(folder, ignore_errors=True)  # of a restore that was killed
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            sync_folder(data)
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                data.rmdir()
+        raise
+    finally:
+        os.close(lock)
+
+
+def _make(data: Path) -> bool:
+    if data.exists():
+        return False
+    data.mkdir(parents=True, mode=0o700)
+    return True
+
+
+def _take(lock: int, data: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BackupError(f"another restore into {data} is at work") from None
+
+
+def _require_empty(settings: Settings) -> None:
+    there = sorted(
+        path.name
+        for path in settings.data_dir.iterdir()
+        if path != settings.restoring_dir and path.name != _FOR_DISKS
+    )
+    if there:
+        shown = ", ".join(there[:MOST_SHOWN]) + (", …" if len(there) > MOST_SHOWN else "")
+        raise BackupError(
+            f"{settings.data_dir} is not empty: {shown}: name an empty folder with "
+            "ROADWORTHY_DATA_DIR"
+        )
+
+
+def _unpack(
+    backup: Path, passphrase: str, folder: Path, begin: Callable[[int], Progress]
+) -> tuple[Header, int]:
+    with backup.open("rb") as file:
+        opener = Opener(file, passphrase, str(backup))
+        if opener.header.schema not in VERSIONS:
+            raise newer(str(backup))
+        files = unpack(opener, folder, begin(backup.stat().st_size))
+    if not (folder / DATABASE).exists() or not (folder / SECRET).exists():
+        raise BackupError(f"{backup} holds no {DATABASE} or no {SECRET}")
+    return opener.header, files
+
+
+def _make_ready(database: Path, tombstones: Sequence[Tombstone] | None) -> Applied | None:
+    """Sound, of this release, and reviving nothing."""
+    url = f"{SQLITE}{database}"
+    _require_sound(database)
+    migrate(url)
+    applied = _settle(url, tombstones)
+    for beside in database.parent.glob(f"{database.name}-*"):
+        beside.unlink()  # what it needs only while it is in use
+    return applied
+
+
+def _require_sound(database: Path) -> None:
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            (found,), *_ = connection.execute("PRAGMA integrity_check(1)")
+            unmatched = connection.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.Error as error:
+        raise BackupError(f"the database in the backup is damaged: {error}") from error
+    if found != "ok" or unmatched:
+        reason = found if found != "ok" else f"{unmatched[0]} names a row that is not there"
+        raise BackupError(f"the database in the backup is damaged: {reason}")
+
+
+def _settle(url: str, tombstones: Sequence[Tombstone] | None) -> Applied | None:
+    now = datetime.now(UTC)
+    return with_database(url, lambda database: database.write(settle_restored, tombstones, now))
+
+
+def _move(folder: Path, data: Path, *, last: str) -> None:
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == last):
+        path.rename(data / path.name)

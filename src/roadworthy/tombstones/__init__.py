@@ -1,0 +1,33 @@
+"""What must stay dead when an older backup is put back: noted where it happens, kept apart."""
+
+from roadworthy.tombstones.copy import COPY, Copy, read_copy
+from roadworthy.tombstones.keeper import Keeper, bring_up_to_date
+from roadworthy.tombstones.queries import (
+    add_tombstones,
+    bury_account,
+    bury_password,
+    bury_token,
+    bury_tokens,
+    forget_backup_folder,
+    purge_tombstones,
+    remember_backup_folder,
+)
+from roadworthy.tombstones.tombstone import Tombstone, is_spent
+
+__all__ = [
+    "COPY",
+    "Copy",
+    "Keeper",
+    "Tombstone",
+    "add_tombstones",
+    "bring_up_to_date",
+    "bury_account",
+    "bury_password",
+    "bury_token",
+    "bury_tokens",
+    "forget_backup_folder",
+    "is_spent",
+    "purge_tombstones",
+    "read_copy",
+    "remember_backup_folder",
+]

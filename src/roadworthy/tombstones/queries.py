@@ -1,0 +1,93 @@
+"""SQL of tombstones. Each is buried in the transaction that ends what it stands for."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from roadworthy.database import Connection
+from roadworthy.jobs import delete_some
+from roadworthy.tombstones.tables import backup_folders, tombstones
+from roadworthy.tombstones.tombstone import Tombstone
+
+MOST_AT_ONCE = 1000
+
+
+class BackupFolder(NamedTuple):
+    """Where the last backup went."""
+
+    folder: str
+    backed_up_at: datetime
+
+
+def bury_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
+    """The token `jti` was revoked."""
+    bury_tokens(connection, [(jti, expires_at)])
+
+
+def bury_tokens(connection: Connection, tokens: Iterable[tuple[str, datetime | None]]) -> None:
+    """The same for many, each with the time at which it expires."""
+    rows = [{"kind": "token", "jti": jti, "expires_at": expires} for jti, expires in tokens]
+    if rows:
+        connection.execute(insert(tombstones), rows)
+
+
+def bury_password(connection: Connection, user_id: int, now: datetime) -> None:
+    """The user has another password from `now` on, which is `users.password_changed_at`."""
+    row = {"kind": "password", "user_id": user_id, "happened_at": now}
+    connection.execute(insert(tombstones), row)
+
+
+def bury_account(connection: Connection, user_id: int, now: datetime) -> None:
+    """The user closed the account."""
+    row = {"kind": "account", "user_id": user_id, "happened_at": now}
+    connection.execute(insert(tombstones), row)
+
+
+def add_tombstones(connection: Connection, found: Iterable[Tombstone]) -> None:
+    """Those of a copy, as they are; what is there already stays."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    rows = [msgspec.structs.asdict(tombstone) for tombstone in found]
+    if rows:
+        statement = dialect.insert(tombstones).on_conflict_do_nothing(index_elements=["id"])
+        connection.execute(statement, rows)
+
+
+def find_tombstone_ids(connection: Connection, after: int) -> list[int]:
+    """Those beyond `after`, in order."""
+    ids = select(tombstones.c.id).where(tombstones.c.id > after).order_by(tombstones.c.id)
+    return list(connection.execute(ids).scalars())
+
+
+def find_tombstones(connection: Connection, ids: Iterable[int]) -> list[Tombstone]:
+    """Those of `ids`, of which there are at most `MOST_AT_ONCE`, in order."""
+    columns = (tombstones.c[name] for name in Tombstone.__struct_fields__)
+    rows = connection.execute(
+        select(*columns).where(tombstones.c.id.in_(ids)).order_by(tombstones.c.id)
+    )
+    return [Tombstone(*row) for row in rows]
+
+
+def purge_tombstones(connection: Connection, until: datetime) -> int:
+    """Forget some of those of tokens that had expired at `until`: how many."""
+    return delete_some(connection, tombstones, tombstones.c.expires_at <= until)
+
+
+def find_backup_folder(connection: Connection) -> BackupFolder | None:
+    """Where the last backup went, and a copy of the tombstones is kept."""
+    row = connection.execute(select(backup_folders.c.folder, backup_folders.c.backed_up_at)).first()
+    return BackupFolder(*row) if row else None
+
+
+def remember_backup_folder(connection: Connection, folder: str, now: datetime) -> None:
+    """From now on a copy is kept there, and no longer where the backup before went."""
+    forget_backup_folder(connection)
+    connection.execute(insert(backup_folders), {"folder": folder, "backed_up_at": now})
+
+
+def forget_backup_folder(connection: Connection) -> None:
+    """No copy is kept beside backups until there is another one."""
+    connection.execute(delete(backup_folders))
