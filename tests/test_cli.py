@@ -23,7 +23,18 @@ from tests.support.ports import free_port
 from tests.support.service import Service, environment, run
 from tests.support.tables import open_tables
 
-COMMANDS = ("serve", "migrate", "maintain", "jobs", "config", "openapi", "demo")
+COMMANDS = (
+    "serve",
+    "migrate",
+    "maintain",
+    "jobs",
+    "backup",
+    "restore",
+    "tombstones",
+    "config",
+    "openapi",
+    "demo",
+)
 
 Start = Callable[..., Service]
 Command = Callable[..., "Said"]

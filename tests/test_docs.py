@@ -90,6 +90,8 @@ def test_commands_do_what_the_page_says(
     blocks = [block for block in _blocks(page) if block.runs_here]
     places = {
         "http://127.0.0.1:8000": service.url,
+        "/srv/": f"{tmp_path}/",
+        "var/tombstones": f"{tmp_path}/data/tombstones",
         "postgresql://roadworthy:secret@127.0.0.1/roadworthy": new_database("postgresql").url,
     }
     script = "".join(

@@ -15,7 +15,7 @@ from roadworthy.accounts.tables import mailed_links, sessions, users
 from roadworthy.database import Connection
 from roadworthy.tombstones import Tombstone
 
-NO_PASSWORD = "!"  # noqa: S105 -- no digest, so no password fits it until another is set
+NO_PASSWORD = ""  # no digest, so no password fits it until another is set
 """In place of a digest."""
 
 
@@ -65,7 +65,6 @@ def _close(connection: Connection, user_id: int, closed_at: datetime) -> bool:
         .values(
             email=f"closed-{user_id}",
             password_digest=NO_PASSWORD,
-            phone_number=None,
             updated_at=closed_at,
             closed_at=closed_at,
         )

@@ -1,6 +1,5 @@
 """What is in a backup: a tar of the database, the secret and the files, and the manifest last."""
 
-import contextlib
 import hashlib
 import os
 import stat
@@ -21,6 +20,12 @@ SECRET = "secret"  # noqa: S105 -- what it is called
 FILES = "files"
 MANIFEST = "manifest"
 
+PIECE = 64 * 1024
+"""What the tar writes at once: it gathers it by copying what it has again and again."""
+
+INCOMING = "incoming"
+"""Among the files, a folder of those on their way: nobody was told yet that we have them."""
+
 Progress = Callable[[int], None]
 """Told how many bytes more are done."""
 
@@ -38,7 +43,7 @@ class Packer:
 
     def __init__(self, sealer: Sealer, progress: Progress):
         self._tar = tarfile.open(  # noqa: SIM115 -- closed by `finish`
-            mode="w|", fileobj=cast("IO[bytes]", sealer), bufsize=CHUNK, format=tarfile.PAX_FORMAT
+            mode="w|", fileobj=cast("IO[bytes]", sealer), bufsize=PIECE, format=tarfile.PAX_FORMAT
         )
         self._manifest = TemporaryFile()  # noqa: SIM115 -- gone with us
         self._progress = progress
@@ -161,12 +166,22 @@ def _write(content: IO[bytes], file: IO[bytes], progress: Progress) -> tuple[int
 
 
 def walk(folder: Path) -> Iterator[tuple[str, int]]:
-    """Every file below `folder`, by its name from there, and its size; none that vanish."""
+    """Every file below `folder`, by its name from there, and its size; 0 when it is gone."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
+        if Path(parent) == folder and INCOMING in folders:
+            folders.remove(INCOMING)
         for name in sorted(names):
             path = Path(parent, name)
-            with contextlib.suppress(FileNotFoundError):
-                found = path.lstat()
-                if stat.S_ISREG(found.st_mode):
-                    yield path.relative_to(folder).as_posix(), found.st_size
+            size = _size(path)
+            if size is not None:
+                yield path.relative_to(folder).as_posix(), size
+
+
+def _size(path: Path) -> int | None:
+    """`None` of what is no file, as a link."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

@@ -24,8 +24,14 @@ class BackupFolder(NamedTuple):
 
 def bury_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
     """The token `jti` was revoked."""
-    row = {"kind": "token", "jti": jti, "expires_at": expires_at}
-    connection.execute(insert(tombstones), row)
+    bury_tokens(connection, [(jti, expires_at)])
+
+
+def bury_tokens(connection: Connection, tokens: Iterable[tuple[str, datetime | None]]) -> None:
+    """The same for many, each with the time at which it expires."""
+    rows = [{"kind": "token", "jti": jti, "expires_at": expires} for jti, expires in tokens]
+    if rows:
+        connection.execute(insert(tombstones), rows)
 
 
 def bury_password(connection: Connection, user_id: int, now: datetime) -> None:
