@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from roadworthy.backup import make_backup, restore_backup
 from roadworthy.backup.archive import Packer
@@ -31,6 +30,7 @@ from tests.conftest import SETTINGS, Place
 from tests.support.client import Client
 from tests.support.crowd import Crowd
 from tests.support.drivers import Driver, new_driver, with_profile
+from tests.support.schema import upgrade
 from tests.support.service import COMMAND, Service, environment, run
 from tests.support.tables import Row, Tables, open_tables
 from tests.support.tokens import payload_of
@@ -40,6 +40,7 @@ Start = Callable[..., Service]
 Connect = Callable[[str], Client]
 
 PASSPHRASE = "four words that nobody"
+OLDER = "0001"
 NOW = datetime.now(UTC)
 DATA = ("users", "profiles", "sessions", "revoked_tokens", "idempotency_keys", "tombstones")
 """Tables of which a restore changes nothing that was not ended since."""
@@ -320,19 +321,13 @@ def test_without_tombstones_everybody_is_signed_out(
 
 def test_an_older_backup_is_migrated(home: Home, elsewhere: Home, tmp_path: Path) -> None:
     old = tmp_path / "old.db"
-    migrate(f"sqlite:///{old}")
-    with closing(sqlite3.connect(old, isolation_level=None)) as database:
-        database.execute("DROP TABLE tombstones")
-        database.execute("DROP TABLE backup_folders")
-        database.execute("UPDATE alembic_version SET version_num = '0003'")
+    with closing(open_tables(f"sqlite:///{old}")) as tables:
+        tables.inspect(lambda connection: upgrade(connection, OLDER))
     backup = home.backups / "old.backup"
-    backup.write_bytes(_sealed({"roadworthy.db": old.read_bytes(), "secret": b"x"}, "0003"))
+    backup.write_bytes(_sealed({"roadworthy.db": old.read_bytes(), "secret": b"x"}, OLDER))
     elsewhere.command("restore", str(backup), "--without-tombstones")
 
-    with closing(elsewhere.tables()) as tables:
-        assert tables.execute(text("SELECT version_num FROM alembic_version")) == [
-            {"version_num": HEAD}
-        ]
+    assert _version(elsewhere.data / "roadworthy.db") == HEAD
 
 
 def _sealed(files: dict[str, bytes], schema: str = HEAD, changed: str = "") -> bytes:
@@ -722,13 +717,19 @@ def test_one_backup_at_a_time(home: Home) -> None:
 
 
 @pytest.fixture
-def older(home: Home) -> Home:
-    """With a database of the release before."""
-    with closing(sqlite3.connect(home.data / "roadworthy.db", isolation_level=None)) as database:
-        database.execute("DROP TABLE tombstones")
-        database.execute("DROP TABLE backup_folders")
-        database.execute("UPDATE alembic_version SET version_num = '0003'")
+def older(tmp_path: Path) -> Home:
+    """With a database of an older release."""
+    home = Home(tmp_path / "older", tmp_path / "backups")
+    home.data.mkdir()
+    with closing(home.tables()) as tables:
+        tables.inspect(lambda connection: upgrade(connection, OLDER))
     return home
+
+
+def _version(database: Path) -> str:
+    with closing(sqlite3.connect(database)) as connection:
+        (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(version)
 
 
 @pytest.mark.parametrize("command", ["migrate", "serve"])
@@ -752,9 +753,7 @@ def test_a_copy_is_kept_before_a_migration(
         copy.name,
     ]
     assert copy.stat().st_mode & 0o777 == 0o600
-    with closing(sqlite3.connect(copy)) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
-        assert database.execute("SELECT count(*) FROM users").fetchall() == [(2,)]
+    assert (_version(copy), _version(older.data / "roadworthy.db")) == (OLDER, HEAD)
 
 
 @pytest.mark.parametrize("command", ["migrate", "serve --port 0"])
@@ -766,7 +765,4 @@ def test_without_a_copy_there_is_no_migration(older: Home, command: str) -> None
         "roadworthy: cannot keep a copy of the database before it is migrated, in "
         f"{older.data}/backups: File exists: make room there, and let this user write to it"
     )
-    with closing(older.tables()) as tables:
-        assert tables.execute(text("SELECT version_num AS v FROM alembic_version")) == [
-            {"v": "0003"}
-        ]
+    assert _version(older.data / "roadworthy.db") == OLDER

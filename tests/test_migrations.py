@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select, table, text
 
-from roadworthy import migrations
 from roadworthy.database import metadata
 from roadworthy.migrations import HEAD, current_version, migrate
 from tests.conftest import Place
@@ -22,6 +19,7 @@ from tests.support.client import Client
 from tests.support.drivers import FIELDS, Driver, shown
 from tests.support.drivers import PASSWORD as SIGN_IN_PASSWORD
 from tests.support.postgres import PASSWORD
+from tests.support.schema import upgrade
 from tests.support.service import Service, run
 from tests.support.tables import Row, Tables, open_tables
 from tests.support.tokens import claims, forge
@@ -151,17 +149,10 @@ _SHOWN_AFTER = {
 def first_release(empty: Place) -> Iterator[tuple[Place, Tables]]:
     """A database that release 0001 made and served from."""
     tables = open_tables(empty.url)
-    tables.inspect(lambda connection: _upgrade(connection, "0001"))
+    tables.inspect(lambda connection: upgrade(connection, "0001"))
     tables.inspect(_fill)
     yield empty, tables
     tables.close()
-
-
-def _upgrade(connection: Connection, version: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.attributes["connection"] = connection
-    command.upgrade(config, version)
 
 
 def _fill(connection: Connection) -> None:

@@ -193,7 +193,7 @@ def end_account(connection: Connection, user_id: int, email: str, now: datetime)
     if closed.rowcount != 1:
         return False
     connection.execute(insert(closed_accounts), {"user_id": user_id, "email": email})
-    end_sessions(connection, user_id)
+    connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
     drop_links(connection, user_id)
     return True
 
