@@ -7,6 +7,7 @@ import pytest
 from roadworthy.settings import (
     SettingsError,
     load_settings,
+    sender,
     show_settings,
     signing_secrets,
     warnings,
@@ -33,12 +34,29 @@ NOT_USABLE = [
     ("ROADWORTHY_CORS_ORIGINS", "ftp://app.example.com"),
     ("ROADWORTHY_PUBLIC_URL", "roadworthy.example.com"),
     ("ROADWORTHY_SECRET_KEY", " , "),
+    ("ROADWORTHY_SMTP_URL", "mail.example.com"),
+    ("ROADWORTHY_SMTP_URL", "mail.example.com:587"),
+    ("ROADWORTHY_SMTP_URL", "http://mail.example.com"),
+    ("ROADWORTHY_SMTP_URL", "smtp://"),
+    ("ROADWORTHY_SMTP_URL", "smtp://mail.example.com:many"),
+    ("ROADWORTHY_SMTP_URL", "smtp://mail.example.com/inbox"),
+    ("ROADWORTHY_SMTP_URL", "smtp://mail.example.com?starttls=maybe"),
+    ("ROADWORTHY_SMTP_URL", "smtps://mail.example.com?starttls=required"),
+    ("ROADWORTHY_SMTP_URL", "smtp://:swordfish@mail.example.com"),
+    ("ROADWORTHY_MAIL_FROM", "Coaches"),
+    ("ROADWORTHY_MAIL_FROM", "@example.com"),
+    ("ROADWORTHY_MAIL_FROM", "post@"),
+    ("ROADWORTHY_MAIL_FROM", "a@example.com, b@example.com"),
+    ("ROADWORTHY_MAIL_FROM", "zoë@example.com"),
+    ("ROADWORTHY_MAIL_FROM", "post@example.com\nBcc: all@example.com"),
 ]
 SECRETS = [
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "swordfish"),
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "sardine"),
     ("ROADWORTHY_DATABASE_URL", "postgresql://me:swordfish@localhost/db", "swordfish"),
     ("ROADWORTHY_MIGRATION_DATABASE_URL", "postgresql://me:swordfish@localhost/db", "swordfish"),
+    ("ROADWORTHY_SMTP_URL", "smtp://me:swordfish@mail.example.com", "swordfish"),
+    ("ROADWORTHY_SMTP_URL", "smtps://me@example.com:sword%20fish@mail.example.com", "sword"),
 ]
 
 
@@ -103,6 +121,21 @@ def test_secrets_are_masked(name: str, value: str, secret: str) -> None:
     assert "*" in shown.value
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("post@example.com", "", "post@example.com"),
+        ("Coaches <post@example.com>", "Coaches", "post@example.com"),
+        ('"Kéolis, Leeds" <post@example.com>', "Kéolis, Leeds", "post@example.com"),
+        ("", "Roadworthy", "no-reply@localhost"),
+    ],
+)
+def test_whom_mail_is_from(text: str, name: str, address: str) -> None:
+    found = sender(load_settings({"ROADWORTHY_MAIL_FROM": text}))
+
+    assert (found.display_name, found.addr_spec) == (name, address)
+
+
 def test_the_rest_of_a_masked_url_is_shown() -> None:
     url = "postgresql://me:swordfish@db.example.com:5433/roadworthy?sslmode=require"
     shown = {each.name: each.value for each in show_settings({"ROADWORTHY_DATABASE_URL": url})}
@@ -160,6 +193,7 @@ def test_a_generated_secret_is_shown_masked_once_it_is_there(tmp_path: Path) -> 
 
 
 _SAFE = "s" * 32
+_SMTP = {"ROADWORTHY_SMTP_URL": "smtp://mail.example.com"}
 _POSTGRESQL = {"ROADWORTHY_DATABASE_URL": "postgresql://me@localhost/db"}
 
 
@@ -172,6 +206,16 @@ _POSTGRESQL = {"ROADWORTHY_DATABASE_URL": "postgresql://me@localhost/db"}
         ({"ROADWORTHY_SECRET_KEY": f"{_SAFE},short"}, ["can be guessed"]),
         (_POSTGRESQL, ["is not set"]),
         ({**_POSTGRESQL, "ROADWORTHY_SECRET_KEY": _SAFE}, []),
+        (_SMTP, ["mail is from", "links in mails"]),
+        ({**_SMTP, "ROADWORTHY_MAIL_FROM": "post@example.com"}, ["links in mails"]),
+        (
+            {
+                **_SMTP,
+                "ROADWORTHY_MAIL_FROM": "post@example.com",
+                "ROADWORTHY_PUBLIC_URL": "https://example.com",
+            },
+            [],
+        ),
     ],
 )
 def test_what_is_probably_not_meant(environment: dict[str, str], warned_of: list[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -239,7 +239,7 @@ def _mail_from(text: str) -> str:
 
 
 def _address(text: str) -> Address:
-    name, address = parseaddr(text)
+    ((name, address),) = getaddresses([text])
     return Address(name, addr_spec=address)
 
 
@@ -270,6 +270,14 @@ def _mask_password(url: str) -> str:
         for name, equals, value in (option.partition("=") for option in query.split("&"))
     ]
     return address + mark + "&".join(options)
+
+
+def _mask_login(url: str) -> str:
+    """The same for a URL without options, whose user may have an @ as mail servers' users do."""
+    parts = urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return parts._replace(netloc=f"{user}:********@{host}").geturl() if colon else url
 
 
 _OPTIONS = (
@@ -322,7 +330,7 @@ _OPTIONS = (
         "",
         _smtp_url,
         "smtp:// or smtps:// to send mail by; unset: it is written to `outbox` in the data folder",
-        mask=_mask_password,
+        mask=_mask_login,
     ),
     _Option("mail_from", NOBODY, _mail_from, "the address that mail is from"),
     _Option(
@@ -339,5 +347,5 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [option.name for option in _OPTIONS]
     for name in environment:
         if name.startswith(PREFIX) and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
             raise SettingsError(f"{name} is no setting of ours; did you mean {nearest}?")
