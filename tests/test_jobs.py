@@ -18,6 +18,7 @@ from roadworthy.database import Connection, Database, open_database
 from roadworthy.jobs import (
     FailedJob,
     Handler,
+    Hopeless,
     Job,
     Worker,
     count_jobs,
@@ -187,6 +188,23 @@ def test_a_failing_job_is_tried_again_later_and_later_and_then_given_up(
     assert job["attempts"] == len(WAITS) + 1
     assert job["died_at"] == NOON + timedelta(seconds=sum(WAITS))
     assert job["last_error"] == "ValueError: the letter to ann@example.com came back"
+
+
+def test_a_job_that_is_hopeless_is_given_up_at_once(place: Place, at: Tables) -> None:
+    async def play(shop: Shop) -> None:
+        async def hopeless(_: Mapping[str, Any]) -> None:
+            raise Hopeless("nobody has such an address")
+
+        await shop.order("letter")
+        worker = Worker(shop.database, {"letter": Handler(hopeless)}, lambda: shop.now)
+        assert await worker.run_due() == 1
+        shop.now += HOUR
+        assert await worker.run_due() == 0
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert (job["attempts"], job["died_at"]) == (1, NOON)
+    assert job["last_error"] == "Hopeless: nobody has such an address"
 
 
 def test_a_failure_is_logged_without_its_words(place: Place) -> None:

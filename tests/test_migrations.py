@@ -18,6 +18,7 @@ from tests.conftest import Place
 from tests.support.client import Client
 from tests.support.drivers import FIELDS, Driver, shown
 from tests.support.drivers import PASSWORD as SIGN_IN_PASSWORD
+from tests.support.mail import wait_until_sent
 from tests.support.postgres import PASSWORD
 from tests.support.schema import upgrade
 from tests.support.service import Service, run
@@ -296,6 +297,7 @@ def test_who_serves_need_not_own_the_tables(
     assert signed_out.status == 204, signed_out
     assert client.send("GET", "/metrics").status == 200
     assert run("maintain", settings=settings).returncode == 0
+    wait_until_sent(owner)
     assert owner.count(["users", "profile_versions", "idempotency_keys", "jobs"]) == {
         "users": 1,
         "profile_versions": 2,

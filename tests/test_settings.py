@@ -11,6 +11,7 @@ from roadworthy.settings import (
     Limits,
     SettingsError,
     load_settings,
+    sender,
     show_settings,
     signing_secrets,
     warnings,
@@ -53,6 +54,21 @@ NOT_USABLE = [
     ("ROADWORTHY_SIGN_IN_LIMIT", "10/15m,none"),
     ("ROADWORTHY_SIGN_UP_LIMIT", "1.5/1h,1/1h"),
     ("ROADWORTHY_MAIL_LIMIT", "-1/1h,1/1h"),
+    ("ROADWORTHY_SMTP_URL", "mail.example.com"),
+    ("ROADWORTHY_SMTP_URL", "mail.example.com:587"),
+    ("ROADWORTHY_SMTP_URL", "http://mail.example.com"),
+    ("ROADWORTHY_SMTP_URL", "smtp://"),
+    ("ROADWORTHY_SMTP_URL", "smtp://mail.example.com:many"),
+    ("ROADWORTHY_SMTP_URL", "smtp://mail.example.com/inbox"),
+    ("ROADWORTHY_SMTP_URL", "smtp://mail.example.com?starttls=maybe"),
+    ("ROADWORTHY_SMTP_URL", "smtps://mail.example.com?starttls=required"),
+    ("ROADWORTHY_SMTP_URL", "smtp://:swordfish@mail.example.com"),
+    ("ROADWORTHY_MAIL_FROM", "Coaches"),
+    ("ROADWORTHY_MAIL_FROM", "@example.com"),
+    ("ROADWORTHY_MAIL_FROM", "post@"),
+    ("ROADWORTHY_MAIL_FROM", "a@example.com, b@example.com"),
+    ("ROADWORTHY_MAIL_FROM", "zoë@example.com"),
+    ("ROADWORTHY_MAIL_FROM", "post@example.com\nBcc: all@example.com"),
 ]
 SECRETS = [
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "swordfish"),
@@ -60,6 +76,8 @@ SECRETS = [
     ("ROADWORTHY_DATABASE_URL", "postgresql://me:swordfish@localhost/db", "swordfish"),
     ("ROADWORTHY_MIGRATION_DATABASE_URL", "postgresql://me:swordfish@localhost/db", "swordfish"),
     ("ROADWORTHY_DEVISE_PEPPER", "swordfish", "swordfish"),
+    ("ROADWORTHY_SMTP_URL", "smtp://me:swordfish@mail.example.com", "swordfish"),
+    ("ROADWORTHY_SMTP_URL", "smtps://me@example.com:sword%20fish@mail.example.com", "sword"),
 ]
 
 
@@ -122,6 +140,21 @@ def test_secrets_are_masked(name: str, value: str, secret: str) -> None:
 
     assert secret not in repr(shown)
     assert "*" in shown.value
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("post@example.com", "", "post@example.com"),
+        ("Coaches <post@example.com>", "Coaches", "post@example.com"),
+        ('"Kéolis, Leeds" <post@example.com>', "Kéolis, Leeds", "post@example.com"),
+        ("", "Roadworthy", "no-reply@localhost"),
+    ],
+)
+def test_whom_mail_is_from(text: str, name: str, address: str) -> None:
+    found = sender(load_settings({"ROADWORTHY_MAIL_FROM": text}))
+
+    assert (found.display_name, found.addr_spec) == (name, address)
 
 
 def test_the_rest_of_a_masked_url_is_shown() -> None:
@@ -221,6 +254,7 @@ def test_trusted_proxies() -> None:
 
 
 _SAFE = "s" * 32
+_SMTP = {"ROADWORTHY_SMTP_URL": "smtp://mail.example.com"}
 _POSTGRESQL = {"ROADWORTHY_DATABASE_URL": "postgresql://me@localhost/db"}
 
 
@@ -233,6 +267,16 @@ _POSTGRESQL = {"ROADWORTHY_DATABASE_URL": "postgresql://me@localhost/db"}
         ({"ROADWORTHY_SECRET_KEY": f"{_SAFE},short"}, ["can be guessed"]),
         (_POSTGRESQL, ["is not set"]),
         ({**_POSTGRESQL, "ROADWORTHY_SECRET_KEY": _SAFE}, []),
+        (_SMTP, ["mail is from", "links in mails"]),
+        ({**_SMTP, "ROADWORTHY_MAIL_FROM": "post@example.com"}, ["links in mails"]),
+        (
+            {
+                **_SMTP,
+                "ROADWORTHY_MAIL_FROM": "post@example.com",
+                "ROADWORTHY_PUBLIC_URL": "https://example.com",
+            },
+            [],
+        ),
     ],
 )
 def test_what_is_probably_not_meant(environment: dict[str, str], warned_of: list[str]) -> None:

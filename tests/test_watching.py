@@ -36,6 +36,7 @@ MULTIPART = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
 SIGN_UP = "/api/v1/users"
 SIGN_IN = "/api/v1/users/sign_in"
 SIGN_OUT = "/api/v1/users/sign_out"
+SESSIONS = "/api/v1/users/sessions"
 
 Labels = tuple[str, str, str]
 """Route, method and status."""
@@ -161,6 +162,10 @@ _COUNTED = [
     Sent("BREW", PROFILE_PATH, (PROFILE_PATH, "other", "405")),
     Sent("get", PROFILE_PATH, (PROFILE_PATH, "other", "405")),
     Sent("GET", SIGN_IN, (SIGN_IN, "GET", "405")),
+    Sent("DELETE", f"{SESSIONS}/zed", (f"{SESSIONS}/{{id}}", "DELETE", "404")),
+    Sent("DELETE", f"/{SESSIONS}//zed.json", (f"{SESSIONS}/{{id}}", "DELETE", "404")),
+    Sent("GET", f"{SESSIONS}/zed", (f"{SESSIONS}/{{id}}", "GET", "405")),
+    Sent("GET", "/account/password?reset_password_token=zed", ("/account/password", "GET", "404")),
     Sent("GET", "/api/v1/users/1859", ("unmatched", "GET", "404")),
     Sent("GET", "/api/v1/zed", ("unmatched", "GET", "404")),
     Sent("POST", "/zed.php?zed=1", ("unmatched", "POST", "404")),

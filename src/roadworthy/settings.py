@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.errors import HeaderParseError
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -293,7 +293,7 @@ def _mail_from(text: str) -> str:
 
 
 def _address(text: str) -> Address:
-    name, address = parseaddr(text)
+    ((name, address),) = getaddresses([text])
     return Address(name, addr_spec=address)
 
 
@@ -372,6 +372,14 @@ def _mask_password(url: str) -> str:
         for name, equals, value in (option.partition("=") for option in query.split("&"))
     ]
     return address + mark + "&".join(options)
+
+
+def _mask_login(url: str) -> str:
+    """The same for a URL without options, whose user may have an @ as mail servers' users do."""
+    parts = urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return parts._replace(netloc=f"{user}:********@{host}").geturl() if colon else url
 
 
 _OPTIONS = (
@@ -460,7 +468,7 @@ _OPTIONS = (
         "",
         _smtp_url,
         "smtp:// or smtps:// to send mail by; unset: it is written to `outbox` in the data folder",
-        mask=_mask_password,
+        mask=_mask_login,
     ),
     _Option("mail_from", NOBODY, _mail_from, "the address that mail is from"),
     _Option(
