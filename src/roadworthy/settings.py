@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+
+from roadworthy.storage import Credentials, require_storage
 
 PREFIX = "ROADWORTHY_"
 SAFE_SECRET_BYTES = 32
+MOST_FILE_MB = 1024
 
 _PUBLIC_URL = re.compile(r"https?://[\w.\-\[\]:]+(?:/[\w.~%/-]*)?", re.ASCII)
 _PASSWORD = re.compile(r"(//[^:/@]*:).*@")
@@ -38,6 +41,16 @@ class Settings:
     cors_origins: frozenset[str]
     metrics_token: str
     """Who may read metrics; empty: whoever is on this machine."""
+    storage_url: str
+    """Where files are kept: `file:///…` or `s3://…`."""
+    storage_credentials: Credentials | None
+    """Who we are at an S3-compatible service, where the URL does not say."""
+    max_file_mb: int
+
+    @property
+    def incoming(self) -> Path:
+        """The folder for files on their way to a bucket."""
+        return self.data_dir / "incoming"
 
     @property
     def embedded(self) -> bool:
@@ -63,7 +76,30 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         values["database_url"] or f"sqlite:///{values['data_dir']}/roadworthy.db"
     )
     values["migration_database_url"] = values["migration_database_url"] or values["database_url"]
-    return Settings(**values)
+    values["storage_url"] = (
+        values["storage_url"] or f"file://{quote(str(values['data_dir']))}/files"
+    )
+    settings = Settings(**values, storage_credentials=_credentials(environment))
+    _require_storage(settings)
+    return settings
+
+
+def _credentials(environment: Mapping[str, str]) -> Credentials | None:
+    """Those that every tool of Amazon's takes from the environment."""
+    key, secret = (
+        environment.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+    )
+    if not key or not secret:
+        return None
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    return Credentials(key, secret, environment.get("AWS_SESSION_TOKEN"), region)
+
+
+def _require_storage(settings: Settings) -> None:
+    try:
+        require_storage(settings.storage_url, settings.storage_credentials)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}STORAGE_URL: {error}") from None
 
 
 def show_settings(environment: Mapping[str, str] = os.environ) -> list[Shown]:
@@ -190,6 +226,12 @@ def _origins(text: str) -> frozenset[str]:
     return origins
 
 
+def _megabytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_FILE_MB:
+        raise ValueError(f"must be a number from 1 to {MOST_FILE_MB}")
+    return int(text)
+
+
 def _secret_keys(text: str) -> tuple[str, ...]:
     secrets_given = tuple(part.strip() for part in text.split(",") if part.strip())
     if text and not secrets_given:
@@ -249,6 +291,20 @@ _OPTIONS = (
         _origins,
         "comma-separated origins whose pages may call the API",
         show=lambda origins: ",".join(sorted(origins)),
+    ),
+    _Option(
+        "storage_url",
+        "",
+        str.strip,
+        "where files are kept: `s3://bucket/prefix?endpoint=…&region=…`, or `file:///path/to/folder`",
+        mask=_mask_password,
+        default_source="default: the folder `files` in the data folder",
+    ),
+    _Option(
+        "max_file_mb",
+        "20",
+        _megabytes,
+        "how large a file may be, in MB (1,048,576 bytes)",
     ),
     _Option(
         "metrics_token",

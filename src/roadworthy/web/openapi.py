@@ -1,5 +1,6 @@
 """The API document (OpenAPI 3.1), made from the routes themselves."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from roadworthy.wire.errors import REASONS
 
 Schema = dict[str, Any]
 
+_NO_NAME = re.compile(r"\W+")
 _REF = "#/components/schemas/{name}"
 
 
@@ -81,7 +83,7 @@ def _custom_schema(kind: type) -> Schema:
 def _operation(method: str, path: str, operation: Operation) -> Schema:
     described: Schema = {
         "summary": operation.summary,
-        "operationId": f"{method.lower()}{path.replace('/', '_').replace('.', '_')}",
+        "operationId": method.lower() + _NO_NAME.sub("_", path).rstrip("_"),
         "tags": [operation.tag],
         "parameters": list(_parameters(method, operation)),
         "responses": _responses(method, operation),
@@ -99,6 +101,9 @@ def _security(operation: Operation) -> list[Schema]:
 
 
 def _parameters(method: str, operation: Operation) -> Iterable[Schema]:
+    for place, names in (("path", operation.in_path), ("query", operation.in_query)):
+        for name, description in names.items():
+            yield _parameter(place, name, description)
     yield _header("X-Request-Id", "Comes back in the response; made up when it is not sent")
     if operation.signed_in or operation.gives_token:
         yield _header("JWT-AUD", "The audience of the token: the same at sign-in and in use")
@@ -119,6 +124,16 @@ def _parameters(method: str, operation: Operation) -> Iterable[Schema]:
             "description": "The same fields in the query string; they take the body's place",
             "schema": _form_object(operation, str),
         }
+
+
+def _parameter(place: str, name: str, description: str) -> Schema:
+    return {
+        "name": name,
+        "in": place,
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+    }
 
 
 def _header(name: str, description: str, schema: Schema | None = None) -> Schema:
@@ -204,7 +219,8 @@ def _example(status: int, operation: Operation) -> Any:
     if status == 401:  # noqa: PLR2004
         return {"error": "Signature has expired" if operation.signed_in else operation.answers[401]}
     if status == 422:  # noqa: PLR2004
-        return {"errors": {operation.parameters[0].name: ["can't be blank"]}}
+        names = (*operation.in_query, *(each.name for each in operation.parameters))
+        return {"errors": {names[0]: ["can't be blank"]}}
     return {"status": status, "error": REASONS.get(status) or HTTPStatus(status).phrase}
 
 

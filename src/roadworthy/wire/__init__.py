@@ -7,15 +7,23 @@ from roadworthy.wire.errors import (
     NotFound,
     Refusal,
     ServiceUnavailable,
+    TooManyRequests,
     Unauthorized,
     Unprocessable,
 )
 from roadworthy.wire.headers import etag_of
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
-from roadworthy.wire.messages import Request, Response, instant_text, json_response
+from roadworthy.wire.messages import (
+    Request,
+    Response,
+    StreamedResponse,
+    instant_text,
+    json_response,
+)
 from roadworthy.wire.parameters import Number, Parameters, nested
 from roadworthy.wire.queries import purge_answers
+from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
 from roadworthy.wire.values import Fields, text_value
 
@@ -31,17 +39,21 @@ __all__ = [
     "Operation",
     "Parameter",
     "Parameters",
+    "Part",
     "Refusal",
     "Request",
     "Response",
     "Route",
     "ServiceUnavailable",
+    "StreamedResponse",
+    "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
     "etag_of",
     "instant_text",
     "json_response",
     "nested",
+    "part_wanted",
     "purge_answers",
     "shapes",
     "text_value",

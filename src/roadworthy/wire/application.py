@@ -3,10 +3,12 @@
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 
 import structlog
 
 from roadworthy.database import Busy, Unavailable
+from roadworthy.storage import StorageAway
 from roadworthy.telemetry import log_request, metrics
 from roadworthy.wire.cors import CrossOrigin
 from roadworthy.wire.errors import (
@@ -17,16 +19,25 @@ from roadworthy.wire.errors import (
     ServiceUnavailable,
 )
 from roadworthy.wire.headers import BODILESS, etag_of, headers_of, matches
-from roadworthy.wire.messages import Receive, Request, Response, Scope, Send
+from roadworthy.wire.messages import (
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    StreamedResponse,
+)
 from roadworthy.wire.routes import Route
 
 log = structlog.get_logger()
 
 Hook = Callable[[], Awaitable[None]]
+Methods = dict[str, Route]
 
 _SUCCESS = range(200, 300)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _DOUBLED_SLASH = re.compile("//+")
+_CAPTURED = re.compile(r"\\{(\w+)\\}")
 
 
 class Application:
@@ -35,12 +46,16 @@ class Application:
     def __init__(
         self, routes: Iterable[Route], *, origins: frozenset[str], start: Hook, stop: Hook
     ):
-        self._routes: dict[str, dict[str, Route]] = {}
+        by_path: dict[str, Methods] = {}
         for route in routes:
-            self._routes.setdefault(route.path, {})[route.method] = route
-        for methods in self._routes.values():
+            by_path.setdefault(route.path, {})[route.method] = route
+        for methods in by_path.values():
             if "GET" in methods:
                 methods["HEAD"] = methods["GET"]
+        self._routes = {path: methods for path, methods in by_path.items() if "{" not in path}
+        self._templates = [
+            (_pattern(path), methods) for path, methods in by_path.items() if "{" in path
+        ]
         self._cross_origin = CrossOrigin(origins)
         self._start, self._stop = start, stop
 
@@ -62,9 +77,7 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope, receive)
-        methods = self._routes.get(request.path) or self._routes.get(_usual(request.path))
-        if methods:
-            request.path = next(iter(methods.values())).path
+        methods = self._routes.get(request.path) or self._find(request)
         response = await self._answer(request, methods)
         if not await request.discard_rest():
             response.headers = {**(response.headers or {}), "connection": "close"}
@@ -72,27 +85,40 @@ class Application:
         headers = headers_of(response, request.id, started)
         if b"origin" in request.headers:
             headers += self._cross_origin.headers(request)
-        body = b"" if request.method == "HEAD" or response.status in BODILESS else response.body
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _send_body(request, response, send)
         self._note(request, methods, response.status, time.perf_counter() - started)
 
-    async def _answer(self, request: Request, methods: dict[str, Route] | None) -> Response:
+    def _find(self, request: Request) -> Methods | None:
+        """What is behind a path that is no route's to the letter; the request's becomes that."""
+        path = _usual(request.path)
+        methods = self._routes.get(path) or self._capture(path, request)
+        if methods:
+            request.path = next(iter(methods.values())).path
+        return methods
+
+    def _capture(self, path: str, request: Request) -> Methods | None:
+        for pattern, methods in self._templates:
+            match = pattern.fullmatch(path)
+            if match:
+                request.captured = match.groupdict()
+                return methods
+        return None
+
+    async def _answer(self, request: Request, methods: Methods | None) -> Response:
         try:
             if request.method == "OPTIONS" and (found := self._cross_origin.preflight(request)):
                 return found
             return await _route(request, methods).handler(request)
         except Refusal as refusal:
             return _refused(refusal)
-        except (Busy, Unavailable):
+        except (Busy, Unavailable, StorageAway):
             return _refused(ServiceUnavailable())
         except Exception:
             log.exception("fault", request_id=request.id)
             return _refused(ServerError())
 
-    def _note(
-        self, request: Request, methods: dict[str, Route] | None, status: int, seconds: float
-    ) -> None:
+    def _note(self, request: Request, methods: Methods | None, status: int, seconds: float) -> None:
         """What is counted and logged: names of ours, never the path or method a client made up."""
         template = request.path if methods else "unmatched"
         method = request.method if request.method in _METHODS else "other"
@@ -100,7 +126,17 @@ class Application:
         log_request(request.id, method, template, status, seconds)
 
 
-def _route(request: Request, methods: dict[str, Route] | None) -> Route:
+async def _send_body(request: Request, response: Response, send: Send) -> None:
+    has_body = request.method != "HEAD" and response.status not in BODILESS
+    if has_body and isinstance(response, StreamedResponse):
+        async with aclosing(response.parts) as parts:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    body = response.body if has_body else b""
+    await send({"type": "http.response.body", "body": body})
+
+
+def _route(request: Request, methods: Methods | None) -> Route:
     if methods is None:
         raise NotFound
     route = methods.get(request.method)
@@ -113,6 +149,11 @@ def _usual(path: str) -> str:
     """The path under which a route is known: no doubled or last slash, no `.json`."""
     path = _DOUBLED_SLASH.sub("/", path)
     return path.rstrip("/").removesuffix(".json") or "/"
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """`{name}` stands for anything but a slash."""
+    return re.compile(_CAPTURED.sub(r"(?P<\1>[^/]+)", re.escape(template)))
 
 
 def _refused(refusal: Refusal) -> Response:

@@ -1,7 +1,7 @@
 """A route: where a request goes, and what the API document says of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from roadworthy.wire.messages import Request, Response
@@ -37,6 +37,10 @@ class Operation:
     key: str | None = None
     """The object that the parameters stand in: `profile`, `user`."""
     parameters: tuple[Parameter, ...] = ()
+    in_path: Mapping[str, str] = field(default_factory=dict)
+    """What each `{name}` of the path is."""
+    in_query: Mapping[str, str] = field(default_factory=dict)
+    """What else the query string must say, and what that is."""
     signed_in: bool = False
     may_be_signed_in: bool = False
     keeps_answers: bool = False
@@ -54,7 +58,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Route:
-    """`method` and `path` to the handler that answers."""
+    """`method` and `path` to the handler that answers; `{name}` in the path is any one part."""
 
     method: str
     path: str

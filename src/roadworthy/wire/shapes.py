@@ -46,6 +46,23 @@ def day() -> Shape:
     return Shape(text, text)
 
 
+def files(most: int) -> Shape:
+    """A list of signed ids, or nothing; one that is not ours is refused."""
+    entries = {
+        "type": "array",
+        "maxItems": most,
+        "items": {"type": "string", "format": "signed-id"},
+    }
+    return Shape({"anyOf": [entries, {"type": "null"}]}, entries)
+
+
+def file(most: int) -> Shape:
+    """A signed id, a list of some, or nothing; one that is not ours is refused."""
+    one = {"type": "string", "format": "signed-id"}
+    either = {"anyOf": [one, files(most).form]}
+    return Shape({"anyOf": [one, *files(most).json["anyOf"]]}, either)
+
+
 def choice(choices: tuple[str, ...]) -> Shape:
     """One of `choices`, or nothing."""
     return Shape({"enum": [None, "", *choices]}, {"enum": ["", *choices]}).optional()

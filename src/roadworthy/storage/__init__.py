@@ -1,0 +1,32 @@
+"""Where the bytes of files are kept: a local folder, or an S3-compatible bucket."""
+
+from roadworthy.storage.core import (
+    DirectUpload,
+    Download,
+    NotStored,
+    Storage,
+    StorageAway,
+    Stored,
+    Upload,
+    new_key,
+)
+from roadworthy.storage.opening import open_storage
+from roadworthy.storage.place import Credentials, require_storage
+from roadworthy.storage.spool import Spool, SpooledFile, TooLong
+
+__all__ = [
+    "Credentials",
+    "DirectUpload",
+    "Download",
+    "NotStored",
+    "Spool",
+    "SpooledFile",
+    "Storage",
+    "StorageAway",
+    "Stored",
+    "TooLong",
+    "Upload",
+    "new_key",
+    "open_storage",
+    "require_storage",
+]
