@@ -10,13 +10,12 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("blobs") as blobs:
-        blobs.add_column(sa.Column("user_id", Identity))
-        blobs.add_column(sa.Column("service_name", sa.Text()))
-        blobs.add_column(sa.Column("detected_type", sa.Text()))
-        for name in ("uploaded_at", "unattached_since", "purged_at"):
-            blobs.add_column(sa.Column(name, Instant()))
-        blobs.create_foreign_key(op.f("fk_blobs_user_id"), "users", ["user_id"], ["id"])
+    whose = sa.ForeignKey("users.id", name=op.f("fk_blobs_user_id"))
+    op.add_column("blobs", sa.Column("user_id", Identity, whose), inline_references=True)
+    for name in ("service_name", "detected_type"):
+        op.add_column("blobs", sa.Column(name, sa.Text()))
+    for name in ("uploaded_at", "unattached_since", "purged_at"):
+        op.add_column("blobs", sa.Column(name, Instant()))
     for name in ("user_id", "unattached_since", "purged_at"):
         op.create_index(op.f(f"ix_blobs_{name}"), "blobs", [name])
     op.drop_index(op.f("ix_attachments_blob_id"), "attachments")
