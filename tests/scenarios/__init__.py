@@ -6,6 +6,7 @@ from tests.scenarios import (
     conditional,
     cors,
     dates,
+    files,
     forms,
     headers,
     judgement,
@@ -30,4 +31,5 @@ SCENARIOS = [
     *forms.SCENARIOS,
     *multipart.SCENARIOS,
     *accounts.SCENARIOS,
+    *files.SCENARIOS,
 ]

@@ -20,7 +20,7 @@ from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Wanted
 from roadworthy.storage import NotStored
 from roadworthy.wire import ServiceUnavailable
-from roadworthy.wire.values import INVALID
+from roadworthy.wire.values import INVALID, Refused
 
 SCANNER_RETRY_SECONDS = 10
 NOT_PHOTOGRAPHS = "must be photographs where there are several"
@@ -60,7 +60,7 @@ class Checking:
         for slot, signed_ids in wanted.items():
             try:
                 placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed)
-            except FileRefused as refused:
+            except Refused as refused:
                 errors[slot] = [str(refused)]
             except ScannerAway:
                 raise ServiceUnavailable(SCANNER_RETRY_SECONDS) from None
@@ -76,7 +76,7 @@ class Checking:
             elif blob.may_be_attached(user_id, self._clock()):
                 blobs.append(await self._checked(blob, slot))
             else:
-                raise FileRefused(INVALID)
+                raise Refused(INVALID)
         if slot in SLOTS and len(blobs) > 1:
             return [await self._joined(user_id, blobs)]
         return [blob.id for blob in blobs]
@@ -85,7 +85,7 @@ class Checking:
         ids = dict.fromkeys(self._signatures.blob_of(signed_id) for signed_id in signed_ids)
         found = await self._database.read(find_blobs, [each for each in ids if each]) if ids else {}
         if len(found) < len(ids):
-            raise FileRefused(INVALID)
+            raise Refused(INVALID)
         return [found[blob_id] for blob_id in ids if blob_id]
 
     async def _checked(self, blob: Blob, slot: str) -> Blob:
@@ -94,17 +94,17 @@ class Checking:
         reason = refusal_in(slot, blob.detected_type or "")
         if reason:
             await self._files.discard(blob)
-            raise FileRefused(reason)
+            raise Refused(reason)
         return blob
 
     async def _inspected(self, blob: Blob) -> Blob:
         """The blob with its type known; its bytes are where nobody can change them any more."""
         key = blob.key if blob.uploaded_at else await self._storage.accept(blob.key)
         if key is None:
-            raise FileRefused(INVALID)
+            raise Refused(INVALID)
         try:
             content_type = await self._inspect(blob, key)
-        except FileRefused:
+        except Refused:
             await self._files.discard(blob)
             await self._remove_copy(blob, key)
             raise
@@ -122,16 +122,18 @@ class Checking:
                 if blob.uploaded_at is None:
                     file = await self._storage.spool.measure(path)
                     if (file.byte_size, file.checksum) != (blob.byte_size, blob.checksum):
-                        raise FileRefused(INVALID)
+                        raise Refused(INVALID)
                 return await self._inspection.inspect(path)
+        except FileRefused as refused:
+            raise Refused(str(refused)) from None
         except NotStored:
-            raise FileRefused(INVALID) from None
+            raise Refused(INVALID) from None
 
     async def _inspected_by_another(self, blob: Blob, key: str) -> Blob:
         await self._remove_copy(blob, key)
         found = await self._database.read(find_blob, blob.id)
         if found is None or found.detected_type is None or found.purged_at is not None:
-            raise FileRefused(INVALID)
+            raise Refused(INVALID)
         return found
 
     async def _remove_copy(self, blob: Blob, key: str) -> None:
@@ -141,17 +143,20 @@ class Checking:
     async def _joined(self, user_id: int, blobs: Sequence[Blob]) -> int:
         """The id of one PDF of the photographs, in their order."""
         if any(blob.detected_type not in IMAGES for blob in blobs):
-            raise FileRefused(NOT_PHOTOGRAPHS)
+            raise Refused(NOT_PHOTOGRAPHS)
         async with AsyncExitStack() as stack:
             paths = [
                 await stack.enter_async_context(self._storage.fetched(blob.key)) for blob in blobs
             ]
             target = await stack.enter_async_context(self._storage.spool.empty())
-            await self._inspection.join(paths, target)
+            try:
+                await self._inspection.join(paths, target)
+            except FileRefused as refused:
+                raise Refused(str(refused)) from None
             file = await self._storage.spool.measure(target)
             blob_id = await self._files.keep(user_id, file, joined_name(blobs[0].filename), PDF)
         joined = await self._database.read(find_blob, blob_id)
         if joined is None:
-            raise FileRefused(INVALID)
+            raise Refused(INVALID)
         await self._database.write(mark_inspected, blob_id, joined.key, PDF, self._clock())
         return blob_id

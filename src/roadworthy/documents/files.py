@@ -11,7 +11,6 @@ from datetime import datetime
 
 from roadworthy.database import Database
 from roadworthy.documents.blob import NewBlob, too_big
-from roadworthy.documents.inspection import FileRefused
 from roadworthy.documents.queries import (
     Blob,
     TooManyBlobs,
@@ -23,7 +22,7 @@ from roadworthy.documents.queries import (
 )
 from roadworthy.storage import SpooledFile, Storage, TooLong, new_key
 from roadworthy.wire import NotFound, TooManyRequests, Unprocessable
-from roadworthy.wire.values import INVALID
+from roadworthy.wire.values import INVALID, Refused
 
 MOST_AT_ONCE = 8
 """Files of one driver that arrive in this process at the same time."""
@@ -63,12 +62,12 @@ class Files:
     async def keep(self, user_id: int, file: SpooledFile, filename: str, content_type: str) -> int:
         """The id of a new blob of the driver, with the bytes of `file`, which is moved away.
 
-        Raises `FileRefused` when it is empty or too big, and `TooManyRequests`.
+        Raises `Refused` when it is empty or too big, and `TooManyRequests`.
         """
         if file.byte_size > self.most_bytes:
-            raise FileRefused(too_big(self.most_bytes))
+            raise Refused(too_big(self.most_bytes))
         if file.byte_size == 0:
-            raise FileRefused(INVALID)
+            raise Refused(INVALID)
         key, now = new_key(), self._clock()
         blob = NewBlob(filename, content_type, file.byte_size, file.checksum)
         try:

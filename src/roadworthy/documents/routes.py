@@ -86,10 +86,10 @@ class DocumentRoutes:
         self._idempotency = Idempotency(database, clock)
 
     def __iter__(self) -> Iterator[Route]:
-        yield Route("POST", "/rails/active_storage/direct_uploads", self.announce, _ANNOUNCE)
+        yield Route("POST", "/rails/active_storage/direct_uploads", self.announce)
         yield Route("POST", "/api/v1/direct_uploads", self.announce, _ANNOUNCE)
         yield Route("PUT", UPLOAD_PATH, self.upload)
-        yield Route("GET", VIEW_PATH, self.show)
+        yield Route("GET", VIEW_PATH, self.show, _SHOW)
 
     async def announce(self, request: Request) -> Response:
         """Create a blob, and say where its bytes go."""
@@ -333,4 +333,18 @@ _ANNOUNCE = Operation(
     example=_EXAMPLE,
     signed_in=True,
     keeps_answers=True,
+)
+_SHOW = Operation(
+    "See a file, by the URL that a profile shows",
+    tag="Files",
+    answers={
+        200: "The file",
+        206: "The part of it that was asked for",
+        302: "It is elsewhere, for a minute",
+        404: "The URL has expired or was edited, or the file is there no more",
+        416: "There is no such part",
+    },
+    in_path={"token": "What the URL allows"},
+    answers_bytes=True,
+    conditional=True,
 )

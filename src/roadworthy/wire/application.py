@@ -1,5 +1,6 @@
 """The ASGI application: finds the route, runs its handler, sends what it answers."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 
 Hook = Callable[[], Awaitable[None]]
 Methods = dict[str, Route]
+
+STALL_SECONDS = 60
+"""How long a client may take nothing of what it is sent."""
 
 _SUCCESS = range(200, 300)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
@@ -86,7 +90,11 @@ class Application:
         if b"origin" in request.headers:
             headers += self._cross_origin.headers(request)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await _send_body(request, response, send)
+        if isinstance(response, StreamedResponse) and _has_body(request, response):
+            await _stream(request, response, receive, send)
+        else:
+            body = response.body if _has_body(request, response) else b""
+            await send({"type": "http.response.body", "body": body})
         self._note(request, methods, response.status, time.perf_counter() - started)
 
     def _find(self, request: Request) -> Methods | None:
@@ -126,14 +134,38 @@ class Application:
         log_request(request.id, method, template, status, seconds)
 
 
-async def _send_body(request: Request, response: Response, send: Send) -> None:
-    has_body = request.method != "HEAD" and response.status not in BODILESS
-    if has_body and isinstance(response, StreamedResponse):
+def _has_body(request: Request, response: Response) -> bool:
+    return request.method != "HEAD" and response.status not in BODILESS
+
+
+async def _stream(
+    request: Request, response: StreamedResponse, receive: Receive, send: Send
+) -> None:
+    """Part by part, as fast as the client takes them.
+
+    When it takes none for long, hangs up, or a part cannot be had, the connection is closed: that
+    the body is not whole is all that can still be said.
+    """
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
         async with aclosing(response.parts) as parts:
             async for part in parts:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-    body = response.body if has_body else b""
-    await send({"type": "http.response.body", "body": body})
+                async with asyncio.timeout(STALL_SECONDS):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                if gone.done():
+                    return
+        await send({"type": "http.response.body", "body": b""})
+    except (TimeoutError, StorageAway):
+        pass
+    except Exception:
+        log.exception("fault", request_id=request.id)
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _route(request: Request, methods: Methods | None) -> Route:
