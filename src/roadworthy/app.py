@@ -1,6 +1,7 @@
 """Puts the service together."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from roadworthy.documents import (
     Purging,
     Signatures,
 )
-from roadworthy.documents.magic import MagicBytes
+from roadworthy.inspection import ClamAV, Inspector
 from roadworthy.jobs import Recurring, Worker
 from roadworthy.profiles import ProfileRoutes
 from roadworthy.settings import Settings, load_settings, signing_secrets
@@ -32,26 +33,48 @@ from roadworthy.web import WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, Application, Route, purge_answers
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What the routes stand on; nothing is opened or started before it is needed."""
+
+    database: Database
+    storage: Storage
+    inspector: Inspector
+    passwords: Passwords
+
+    @classmethod
+    def of(cls, settings: Settings) -> "_Parts":
+        scanner = ClamAV(settings.clamav) if settings.clamav else None
+        return cls(
+            open_database(settings.database_url),
+            storage_of(settings),
+            Inspector(scanner),
+            Passwords(),
+        )
+
+    async def close(self) -> None:
+        self.passwords.close()
+        self.inspector.close()
+        await self.storage.close()
+        await self.database.close()
+
+
 def create_app(settings: Settings) -> Application:
     """The ASGI application that `settings` ask for; its database is already migrated."""
-    database = open_database(settings.database_url)
-    passwords = Passwords()
-    storage = storage_of(settings)
-    api = _api(database, storage, settings, signing_secrets(settings), passwords)
-    worker = create_worker(database, storage)
+    parts = _Parts.of(settings)
+    api = _api(parts, settings, signing_secrets(settings))
+    worker = create_worker(parts.database, parts.storage)
 
     async def start() -> None:
-        await database.open()
+        await parts.database.open()
         worker.start()
 
     async def stop() -> None:
         await worker.stop()
-        passwords.close()
-        await storage.close()
-        await database.close()
+        await parts.close()
 
     return Application(
-        (*api, *WebRoutes(database, api, settings, _now)),
+        (*api, *WebRoutes(parts.database, api, settings, _now)),
         origins=settings.cors_origins,
         start=start,
         stop=stop,
@@ -98,25 +121,20 @@ def create_worker(database: Database, storage: Storage) -> Worker:
 
 def describe(settings: Settings) -> bytes:
     """The API document; nothing is opened or made for it."""
-    database = open_database(settings.database_url)
-    api = _api(database, storage_of(settings), settings, ("",), Passwords())
-    return WebRoutes(database, api, settings, _now).document
+    parts = _Parts.of(settings)
+    api = _api(parts, settings, ("",))
+    return WebRoutes(parts.database, api, settings, _now).document
 
 
-def _api(
-    database: Database,
-    storage: Storage,
-    settings: Settings,
-    secrets: tuple[str, ...],
-    passwords: Passwords,
-) -> tuple[Route, ...]:
+def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[Route, ...]:
+    database = parts.database
     tokens, signatures = Tokens(secrets), Signatures(secrets)
-    files = Files(database, storage, settings.max_file_mb * MEGABYTE, _now)
-    checking = Checking(database, files, MagicBytes(), signatures, _now)
+    files = Files(database, parts.storage, settings.max_file_mb * MEGABYTE, _now)
+    checking = Checking(database, files, parts.inspector, signatures, _now)
     documents = Documents(checking, signatures, settings.public_url, _now)
     guard = Guard(database, tokens, _now)
     return (
-        *AccountRoutes(database, tokens, passwords, _now),
+        *AccountRoutes(database, tokens, parts.passwords, _now),
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
     )

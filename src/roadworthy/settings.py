@@ -46,6 +46,8 @@ class Settings:
     storage_credentials: Credentials | None
     """Who we are at an S3-compatible service, where the URL does not say."""
     max_file_mb: int
+    clamav: str
+    """The URL of a scanner that looks at every file; empty: none does."""
 
     @property
     def incoming(self) -> Path:
@@ -232,6 +234,17 @@ def _megabytes(text: str) -> int:
     return int(text)
 
 
+def _scanner(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_tcp = parts.scheme == "tcp" and parts.hostname and parts.port and not parts.path
+    except ValueError:
+        is_tcp = False
+    if text and not is_tcp and not text.startswith("unix:///"):
+        raise ValueError("must be unix:///path/to/socket or tcp://host:port")
+    return text
+
+
 def _secret_keys(text: str) -> tuple[str, ...]:
     secrets_given = tuple(part.strip() for part in text.split(",") if part.strip())
     if text and not secrets_given:
@@ -312,6 +325,12 @@ _OPTIONS = (
         str.strip,
         "the bearer token that reads /metrics; unset: this machine only",
         mask=_mask_all,
+    ),
+    _Option(
+        "clamav",
+        "",
+        _scanner,
+        "where ClamAV's daemon listens, which then looks at every file: `unix:///run/clamav/clamd.ctl`",
     ),
 )
 

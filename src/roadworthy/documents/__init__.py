@@ -13,7 +13,6 @@ from roadworthy.documents.blob import MEGABYTE
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
-from roadworthy.documents.inspection import FileRefused, Inspection, ScannerAway
 from roadworthy.documents.links import Links, Outlook
 from roadworthy.documents.purging import Purging
 from roadworthy.documents.queries import (
@@ -37,15 +36,12 @@ __all__ = [
     "Checking",
     "DocumentRoutes",
     "Documents",
-    "FileRefused",
     "Files",
-    "Inspection",
     "Links",
     "NotAttachable",
     "Outlook",
     "Placing",
     "Purging",
-    "ScannerAway",
     "Signatures",
     "Wanted",
     "attached_files",

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from roadworthy.inspection import IMAGES, TYPES
 from roadworthy.wire import Fields, text_value
 from roadworthy.wire.values import BLANK, INVALID, Refused, is_blank
 
@@ -21,14 +22,6 @@ MEGABYTE = 1024 * 1024
 MD5_BYTES = 16
 
 PDF = "application/pdf"
-IMAGES = frozenset({"image/jpeg", "image/png", "image/heic", "image/webp"})
-TEXTS = frozenset(
-    {
-        "application/msword",
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "application/vnd.oasis.opendocument.text",
-    }
-)
 SHOWN_INLINE = IMAGES | {PDF}
 TEXT_SLOTS = frozenset({"cv", "documents"})
 
@@ -111,7 +104,7 @@ def too_big(most: int) -> str:
 
 def refusal_in(slot: str, content_type: str) -> str | None:
     """Why a file of that type cannot be in `slot`, if it cannot."""
-    if content_type in SHOWN_INLINE or (slot in TEXT_SLOTS and content_type in TEXTS):
+    if content_type in SHOWN_INLINE or (slot in TEXT_SLOTS and content_type in TYPES):
         return None
     if slot in TEXT_SLOTS:
         return "must be a PDF, a photograph (JPEG, PNG, HEIC, WebP) or a DOC, DOCX or ODT"

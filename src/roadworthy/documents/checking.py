@@ -6,9 +6,8 @@ from datetime import datetime
 
 from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
-from roadworthy.documents.blob import IMAGES, PDF, joined_name, refusal_in
+from roadworthy.documents.blob import PDF, joined_name, refusal_in
 from roadworthy.documents.files import Files
-from roadworthy.documents.inspection import FileRefused, Inspection, ScannerAway
 from roadworthy.documents.queries import (
     Blob,
     find_blob,
@@ -18,11 +17,13 @@ from roadworthy.documents.queries import (
 )
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Wanted
+from roadworthy.inspection import IMAGES, FileRefused, Inspector, InspectorBusy, ScannerAway
 from roadworthy.storage import NotStored
 from roadworthy.wire import ServiceUnavailable
 from roadworthy.wire.values import INVALID, Refused
 
-SCANNER_RETRY_SECONDS = 10
+RETRY_SECONDS = 10
+"""Until files can be looked into again."""
 NOT_PHOTOGRAPHS = "must be photographs where there are several"
 
 
@@ -33,14 +34,14 @@ class Checking:
         self,
         database: Database,
         files: Files,
-        inspection: Inspection,
+        inspector: Inspector,
         signatures: Signatures,
         clock: Callable[[], datetime],
     ):
         self._database = database
         self._files = files
         self._storage = files.storage
-        self._inspection = inspection
+        self._inspector = inspector
         self._signatures = signatures
         self._clock = clock
 
@@ -50,7 +51,7 @@ class Checking:
         """The blobs for each slot, and what is wrong with those for other slots.
 
         Several photographs for a place for one have become one PDF. Raises `ServiceUnavailable`
-        when a scanner is away.
+        when they cannot be looked into now.
         """
         placed: dict[int, str] = {}
         if profile_id is not None and any(wanted.values()):
@@ -62,8 +63,8 @@ class Checking:
                 placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed)
             except Refused as refused:
                 errors[slot] = [str(refused)]
-            except ScannerAway:
-                raise ServiceUnavailable(SCANNER_RETRY_SECONDS) from None
+            except (InspectorBusy, ScannerAway):
+                raise ServiceUnavailable(RETRY_SECONDS) from None
         return placing, errors
 
     async def _check_slot(
@@ -123,7 +124,7 @@ class Checking:
                     file = await self._storage.spool.measure(path)
                     if (file.byte_size, file.checksum) != (blob.byte_size, blob.checksum):
                         raise Refused(INVALID)
-                return await self._inspection.inspect(path)
+                return await self._inspector.inspect(path)
         except FileRefused as refused:
             raise Refused(str(refused)) from None
         except NotStored:
@@ -150,7 +151,7 @@ class Checking:
             ]
             target = await stack.enter_async_context(self._storage.spool.empty())
             try:
-                await self._inspection.join(paths, target)
+                await self._inspector.join(paths, target)
             except FileRefused as refused:
                 raise Refused(str(refused)) from None
             file = await self._storage.spool.measure(target)
