@@ -2,11 +2,11 @@
 
 from tests.scenarios import (
     accounts,
+    attachments,
     bodies,
     conditional,
     cors,
     dates,
-    files,
     forms,
     headers,
     judgement,
@@ -31,5 +31,5 @@ SCENARIOS = [
     *forms.SCENARIOS,
     *multipart.SCENARIOS,
     *accounts.SCENARIOS,
-    *files.SCENARIOS,
+    *attachments.SCENARIOS,
 ]

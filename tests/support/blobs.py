@@ -26,16 +26,17 @@ LISTS = ("documents", "driving_license")
 
 PDF_TYPE, PNG_TYPE, JPEG_TYPE = "application/pdf", "image/png", "image/jpeg"
 
+_DIGITS = b"0123456789"
 _numbers = itertools.count(1)
 
 
-def pdf(words: str | None = None, pages: int = 1) -> bytes:
-    """A PDF like no other."""
+def pdf(words: str | None = None, filler: int = 0) -> bytes:
+    """A PDF like no other, with as many bytes in it that say nothing."""
     document = pikepdf.new()
-    for _ in range(pages):
-        document.add_blank_page(page_size=(200, 100))
+    page = document.add_blank_page(page_size=(200, 100))
+    page.Contents = document.make_stream(b"%" + _DIGITS * (filler // len(_DIGITS)))
     document.docinfo["/Title"] = words or f"number {next(_numbers)}"
-    return _saved(document.save)
+    return _saved(lambda file: document.save(file, compress_streams=False))
 
 
 def png(color: str = "red") -> bytes:

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.client import Answer, Client
-from tests.support.drivers import FIELDS, NOTHING_ATTACHED, new_driver
-from tests.support.files import (
+from tests.support.blobs import (
     ANNOUNCE_PATH,
     COMPLIANCE_SLOTS,
     LISTS,
@@ -18,6 +16,8 @@ from tests.support.files import (
     upload,
     upload_blob,
 )
+from tests.support.client import Answer, Client
+from tests.support.drivers import FIELDS, NOTHING_ATTACHED, new_driver
 from tests.support.scenario import UNSAID, Scenario, Stage, Who, error, refused
 
 CONTENT = pdf("the file that the rows speak of")
