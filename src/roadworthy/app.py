@@ -100,23 +100,10 @@ def create_worker(database: Database, storage: Storage) -> Worker:
         await database.write(purge_answers, _now() - ANSWERS_KEPT)
         await database.write(purge_revoked_tokens, _now())
         await database.write(purge_sessions, _now())
-
-    async def purge_files(_: Mapping[str, Any]) -> None:
         await purging.purge()
-
-    async def sweep_files(_: Mapping[str, Any]) -> None:
         await purging.sweep()
 
-    return Worker(
-        database,
-        {"purge": purge, "purge files": purge_files, "sweep files": sweep_files},
-        (
-            Recurring("purge", timedelta(hours=1)),
-            Recurring("purge files", timedelta(hours=1)),
-            Recurring("sweep files", timedelta(days=1)),
-        ),
-        _now,
-    )
+    return Worker(database, {"purge": purge}, (Recurring("purge", timedelta(hours=1)),), _now)
 
 
 def describe(settings: Settings) -> bytes:
