@@ -67,6 +67,7 @@ def _announced_as(**values: Any) -> Callable[[Stage, Answer], None]:
 _ANNOUNCED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a file", {}, {}),
     ("a size of digits", {"byte_size": str(len(CONTENT))}, {"byte_size": len(CONTENT)}),
+    ("a size of .0", {"byte_size": float(len(CONTENT))}, {"byte_size": len(CONTENT)}),
     ("a size at the limit", {"byte_size": LIMIT}, {"byte_size": LIMIT}),
     ("no type", {"content_type": ...}, {"content_type": "application/octet-stream"}),
     ("an empty type", {"content_type": ""}, {"content_type": "application/octet-stream"}),

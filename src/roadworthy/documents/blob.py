@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from roadworthy.inspection import IMAGES, TYPES
 from roadworthy.wire import Fields, text_value
-from roadworthy.wire.values import BLANK, INVALID, Refused, is_blank
+from roadworthy.wire.values import BLANK, INVALID, SPACES, Refused, is_blank
 
 LIFETIME = timedelta(days=1)
 """How long a blob waits to be attached."""
@@ -26,8 +26,13 @@ SHOWN_INLINE = IMAGES | {PDF}
 TEXT_SLOTS = frozenset({"cv", "documents"})
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*", re.ASCII)
-_NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
+_NOT_IN_NAME = r"\x00-\x1f\x7f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_REFUSED_NAME = re.compile(f"[{_NOT_IN_NAME}]")
+FILENAME_PATTERN = rf"^[^{_NOT_IN_NAME}]*[^.{_NOT_IN_NAME}{SPACES}][^{_NOT_IN_NAME}]*$"
+CONTENT_TYPE_PATTERN = (
+    r"^(?:[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*(?:;[ -~]*)?)?$"
+)
+_WHOLE = re.compile(r"([0-9]{1,18})(?:\.0)?", re.ASCII)
 
 
 class NewBlob(NamedTuple):
@@ -58,7 +63,7 @@ def judge_blob(given: Mapping[str, Any], most_bytes: int) -> tuple[NewBlob, dict
 def filename_value(value: object) -> str:
     """A name for people: no path, no control or direction character. Raises `Refused`."""
     name = _required_text(value)
-    if _NOT_IN_NAME.search(name) or name in {".", ".."}:
+    if _REFUSED_NAME.search(name) or name in {".", ".."}:
         raise Refused(INVALID)
     return name
 
@@ -75,14 +80,15 @@ def content_type_value(value: object) -> str:
 
 def byte_size_value(value: object, most: int) -> int:
     """A number of bytes, also as text of digits. Raises `Refused`."""
-    digits = _required_text(value)
-    if not _DIGITS.fullmatch(digits):
+    whole = _WHOLE.fullmatch(_required_text(value))
+    if not whole:
         raise Refused("is not a number")
-    if int(digits) == 0:
+    size = int(whole[1])
+    if size == 0:
         raise Refused("must be greater than 0")
-    if int(digits) > most:
+    if size > most:
         raise Refused(too_big(most))
-    return int(digits)
+    return size
 
 
 def checksum_value(value: object) -> str:

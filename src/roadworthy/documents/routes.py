@@ -14,7 +14,14 @@ import structlog
 from roadworthy.accounts import Guard
 from roadworthy.database import Connection, Database
 from roadworthy.documents.access import may_see
-from roadworthy.documents.blob import SHOWN_INLINE, NewBlob, content_type_value, judge_blob
+from roadworthy.documents.blob import (
+    CONTENT_TYPE_PATTERN,
+    FILENAME_PATTERN,
+    SHOWN_INLINE,
+    NewBlob,
+    content_type_value,
+    judge_blob,
+)
 from roadworthy.documents.files import RETRY_SECONDS, Files
 from roadworthy.documents.links import VIEW_PATH
 from roadworthy.documents.queries import (
@@ -86,8 +93,9 @@ class DocumentRoutes:
         self._idempotency = Idempotency(database, clock)
 
     def __iter__(self) -> Iterator[Route]:
+        announcing = _announcing(self._files.most_bytes)
         yield Route("POST", "/rails/active_storage/direct_uploads", self.announce)
-        yield Route("POST", "/api/v1/direct_uploads", self.announce, _ANNOUNCE)
+        yield Route("POST", "/api/v1/direct_uploads", self.announce, announcing)
         yield Route("PUT", UPLOAD_PATH, self.upload)
         yield Route("GET", VIEW_PATH, self.show, _SHOW)
 
@@ -282,20 +290,36 @@ async def _nothing() -> AsyncGenerator[bytes, None]:
         yield part
 
 
-_TEXT = shapes.required_text()
-_WHOLE = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]+$"}]}
-_SUM = {"type": "string", "pattern": "^[A-Za-z0-9+/]{22}==$", "minLength": 24, "maxLength": 24}
-_PARAMETERS = (
-    Parameter("filename", "Its name, for people", _TEXT, required=True),
-    Parameter("content_type", "As the client knows it", shapes.optional_text()),
-    Parameter(
-        "byte_size",
-        "Its length in bytes",
-        shapes.Shape(_WHOLE, {"type": "string", "pattern": "^[0-9]+$"}),
-        required=True,
-    ),
-    Parameter("checksum", "Base64 of its MD5", shapes.Shape(_SUM, _SUM), required=True),
-)
+_DIGITS = {"type": "string", "pattern": "^[1-9][0-9]{0,6}$"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": FILENAME_PATTERN}
+_TYPE = {"type": "string", "maxLength": 255, "pattern": CONTENT_TYPE_PATTERN}
+_SUM = {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"}
+
+
+def _parameters(most_bytes: int) -> tuple[Parameter, ...]:
+    size = {"type": "integer", "minimum": 1, "maximum": most_bytes}
+    return (
+        Parameter(
+            "filename",
+            "Its name, for people",
+            shapes.Shape({"anyOf": [_NAME, {"type": "number"}]}, _NAME),
+            required=True,
+        ),
+        Parameter(
+            "content_type",
+            "As the client knows it; what it is, its bytes say",
+            shapes.Shape({"anyOf": [_TYPE, {"type": "null"}]}, _TYPE).optional(),
+        ),
+        Parameter(
+            "byte_size",
+            "Its length in bytes",
+            shapes.Shape({"anyOf": [size, _DIGITS]}, _DIGITS),
+            required=True,
+        ),
+        Parameter("checksum", "Base64 of its MD5", shapes.Shape(_SUM, _SUM), required=True),
+    )
+
+
 _EXAMPLE = {
     "filename": "cv.pdf",
     "content_type": "application/pdf",
@@ -318,22 +342,27 @@ _BLOB = BlobBody(
         {"Content-Type": "application/pdf"},
     ),
 )
-_ANNOUNCE = Operation(
-    "Announce a file",
-    tag="Files",
-    answers={
-        200: "Where its bytes go, and what it is attached by",
-        422: "Values refused",
-        429: "Too many files wait to be attached",
-    },
-    schema=BlobBody,
-    answer=msgspec.json.encode(_BLOB),
-    key="blob",
-    parameters=_PARAMETERS,
-    example=_EXAMPLE,
-    signed_in=True,
-    keeps_answers=True,
-)
+
+
+def _announcing(most_bytes: int) -> Operation:
+    return Operation(
+        "Announce a file",
+        tag="Files",
+        answers={
+            200: "Where its bytes go, and what it is attached by",
+            422: "Values refused",
+            429: "Too many files wait to be attached",
+        },
+        schema=BlobBody,
+        answer=msgspec.json.encode(_BLOB),
+        key="blob",
+        parameters=_parameters(most_bytes),
+        example=_EXAMPLE,
+        signed_in=True,
+        keeps_answers=True,
+    )
+
+
 _SHOW = Operation(
     "See a file, by the URL that a profile shows",
     tag="Files",

@@ -238,7 +238,9 @@ _PARAMETERS = (
     Parameter("contact_phone_number", "Profile contact phone number", _TEXT, required=True),
     Parameter("bio", "Profile bio", shapes.optional_text(LONGEST_BIO)),
     Parameter("english_level", "Profile English level", shapes.choice(ENGLISH_LEVELS)),
-    *(Parameter(name, "Signed ids; several photographs become one PDF", _FILE) for name in SLOTS),
+)
+_FILE_PARAMETERS = (
+    *(Parameter(name, "A signed id; of several photographs, one PDF", _FILE) for name in SLOTS),
     *(Parameter(name, "Signed ids of exactly what shall be there", _FILES) for name in LISTS),
 )
 _EXAMPLE = {
@@ -268,7 +270,7 @@ _CREATE = Operation(
     answer=_ANSWER,
     key="profile",
     flat_body=True,
-    parameters=_PARAMETERS,
+    parameters=(*_PARAMETERS, *_FILE_PARAMETERS),
     example=_EXAMPLE,
     signed_in=True,
     keeps_answers=True,
@@ -281,7 +283,7 @@ _CHANGE = Operation(
     answer=_ANSWER,
     key="profile",
     flat_body=True,
-    parameters=tuple(parameter.optional() for parameter in _PARAMETERS),
+    parameters=(*(each.optional() for each in _PARAMETERS), *_FILE_PARAMETERS),
     example={"postcode": "AB1 2CD"},
     signed_in=True,
 )

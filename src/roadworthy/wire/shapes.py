@@ -11,6 +11,8 @@ Schema = Mapping[str, Any]
 NOT_BLANK = rf"^[^\u0000]*[^\u0000{SPACES}][^\u0000]*$"
 ANY_TEXT = r"^[^\u0000]*$"
 
+_SIGNED_ID = {"type": "string", "format": "signed-id"}
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -47,20 +49,18 @@ def day() -> Shape:
 
 
 def files(most: int) -> Shape:
-    """A list of signed ids, or nothing; one that is not ours is refused."""
+    """A list of signed ids, or nothing; one that is not ours is refused. Forms name it `…[]`."""
     entries = {
         "type": "array",
         "maxItems": most,
-        "items": {"type": "string", "format": "signed-id"},
+        "items": {"anyOf": [_SIGNED_ID, {"type": "null"}]},
     }
-    return Shape({"anyOf": [entries, {"type": "null"}]}, entries)
+    return Shape({"anyOf": [entries, {"enum": [None, ""]}]}, _SIGNED_ID)
 
 
 def file(most: int) -> Shape:
     """A signed id, a list of some, or nothing; one that is not ours is refused."""
-    one = {"type": "string", "format": "signed-id"}
-    either = {"anyOf": [one, files(most).form]}
-    return Shape({"anyOf": [one, *files(most).json["anyOf"]]}, either)
+    return Shape({"anyOf": [_SIGNED_ID, *files(most).json["anyOf"]]}, _SIGNED_ID)
 
 
 def choice(choices: tuple[str, ...]) -> Shape:
