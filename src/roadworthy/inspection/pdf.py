@@ -4,6 +4,7 @@ A PDF that opens without a password is taken even when it forbids printing or co
 (ISO 32000-1, 7.6.3.1: an empty user password), as certificates by mail often do.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from mmap import mmap
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Pdf, Stream
-from pikepdf.settings import set_qpdf_limits
+from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
 from roadworthy.inspection.refusals import FileRefused, Reason
 
@@ -63,6 +64,17 @@ set_qpdf_limits(
 )
 
 
+def _open_an_encrypted_one() -> None:
+    """With the first, qpdf opens the device for random numbers, which is too late once confined."""
+    content = io.BytesIO()
+    with pikepdf.new() as pdf:
+        pdf.save(content, encryption=pikepdf.Encryption(owner="", user=""))
+    pikepdf.open(content).close()
+
+
+_open_an_encrypted_one()
+
+
 def check_pdf(file: BinaryIO, content: mmap) -> None:
     """Read all of it. Raises `FileRefused`, and whatever pikepdf raises for a damaged one."""
     if content.rfind(_END, max(0, len(content) - _END_WITHIN)) < 0:
@@ -72,6 +84,8 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
     try:
         with pikepdf.open(file) as pdf:
             _check_objects(pdf)
+            if qpdf_limit_errors():  # of this process, which sees no other file
+                raise FileRefused(Reason.TOO_LARGE)
             _check_pages(pdf)
     except pikepdf.PasswordError:
         raise FileRefused(Reason.ENCRYPTED) from None
