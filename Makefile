@@ -16,12 +16,12 @@ demo: ## Serve a throwaway folder and show a registration (ARGS='--port 9000')
 	@exec $(BIN)/roadworthy demo $(ARGS)
 
 test: ## Check style and types, run every test on SQLite and PostgreSQL
-	@scripts/setup dev postgresql chromium gcc npm
+	@scripts/setup dev postgresql chromium gcc clamav-daemon npm
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n auto $(ARGS)
 
 soak: ## The tests with their full counts: takes hours
-	@scripts/setup dev postgresql chromium gcc npm
+	@scripts/setup dev postgresql chromium gcc clamav-daemon npm
 	SOAK=1 $(BIN)/pytest $(ARGS)
 
 bench: ## Measure the service against a floor, on both databases (ARGS='--quick')

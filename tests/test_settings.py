@@ -33,6 +33,11 @@ NOT_USABLE = [
     ("ROADWORTHY_CORS_ORIGINS", "ftp://app.example.com"),
     ("ROADWORTHY_PUBLIC_URL", "roadworthy.example.com"),
     ("ROADWORTHY_SECRET_KEY", " , "),
+    ("ROADWORTHY_CLAMAV", "/run/clamav/clamd.ctl"),
+    ("ROADWORTHY_CLAMAV", "unix://run/clamav/clamd.ctl"),
+    ("ROADWORTHY_CLAMAV", "tcp://127.0.0.1"),
+    ("ROADWORTHY_CLAMAV", "tcp://127.0.0.1:no"),
+    ("ROADWORTHY_CLAMAV", "http://127.0.0.1:3310"),
 ]
 SECRETS = [
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "swordfish"),
@@ -61,6 +66,7 @@ def test_what_the_environment_says() -> None:
             "ROADWORTHY_SECRET_KEY": " new , old ",
             "ROADWORTHY_CORS_ORIGINS": "https://a.example.com, http://localhost:3000",
             "ROADWORTHY_PUBLIC_URL": "https://roadworthy.example.com/",
+            "ROADWORTHY_CLAMAV": "tcp://127.0.0.1:3310",
             "PATH": "/bin",
         }
     )
@@ -72,6 +78,7 @@ def test_what_the_environment_says() -> None:
     assert settings.secret_key == ("new", "old")
     assert settings.cors_origins == {"https://a.example.com", "http://localhost:3000"}
     assert settings.public_url == "https://roadworthy.example.com"
+    assert settings.clamav == "tcp://127.0.0.1:3310"
 
 
 def test_a_setting_that_is_empty_is_not_set() -> None:

@@ -330,7 +330,7 @@ _OPTIONS = (
         "clamav",
         "",
         _scanner,
-        "where ClamAV's daemon listens, which then looks at every file: `unix:///run/clamav/clamd.ctl`",
+        "where ClamAV's daemon listens, which then looks at every file: `unix:///path` or `tcp://…`",
     ),
 )
 

@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 CONNECT_SECONDS = 5
 SCAN_SECONDS = 60
+MOST_SCANS = 8
+"""At a time; clamd's default is ten (MaxThreads), for all who ask it."""
 
 _CHUNK = 256 * 1024
 _MOST_REPLY_BYTES = 4096
@@ -29,6 +31,7 @@ class ClamAV:
         self._address = urlsplit(url)
         self._connect_seconds = connect_seconds
         self._scan_seconds = scan_seconds
+        self._turns = asyncio.Semaphore(MOST_SCANS)
 
     async def scan(self, path: Path) -> None:
         """Have the file looked at.
@@ -37,7 +40,8 @@ class ClamAV:
         answer in time, or the answer is that the file is too large for the scanner.
         """
         try:
-            reply = await self._reply_to(path)
+            async with asyncio.timeout(self._scan_seconds), self._turns:
+                reply = await self._reply_to(path)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             log.error("scanner", reason="does not answer")  # noqa: TRY400 -- no words of it
             raise ScannerAway from None
@@ -51,11 +55,10 @@ class ClamAV:
         async with asyncio.timeout(self._connect_seconds):
             reader, writer = await self._connect()
         try:
-            async with asyncio.timeout(self._scan_seconds):
-                # One that has seen enough replies and hangs up while we still send.
-                with contextlib.suppress(ConnectionError):
-                    await _send(path, writer)
-                return (await reader.readuntil(b"\0"))[:-1]
+            # One that has seen enough replies and hangs up while we still send.
+            with contextlib.suppress(ConnectionError):
+                await _send(path, writer)
+            return (await reader.readuntil(b"\0"))[:-1]
         finally:
             writer.transport.abort()
 

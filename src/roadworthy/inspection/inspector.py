@@ -3,12 +3,12 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import structlog
 
@@ -17,6 +17,8 @@ from roadworthy.inspection.kinds import TYPES
 from roadworthy.inspection.parser import Limits, Parser, ParserEnded
 from roadworthy.inspection.refusals import FileRefused, InspectorBusy, Reason
 from roadworthy.telemetry import metrics
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -56,36 +58,27 @@ class Inspector:
         Raises `FileRefused` for a file that we do not take, `InspectorBusy`, and `ScannerAway`
         when the scanner was to be asked and does not answer.
         """
-        with path.open("rb") as file:
-            found = await self._ask("inspect", [file], self._limits)
-        if found.get("type") not in TYPES:
-            raise FileRefused(Reason.DAMAGED)
+        content_type = await self._do(self._inspect, path)
         if self._scanner:
             await self._scanner.scan(path)
-        return str(found["type"])
+        return content_type
 
     async def join(self, paths: Sequence[Path], target: Path) -> None:
-        """Make one PDF of photographs, in order, at `target`, which is overwritten.
+        """Make one PDF of photographs, in order, in the existing file `target`.
 
         They stand upright and are made smaller until the PDF has at most 18 MB. When this raises,
-        what is at `target` is of no use. Raises `FileRefused` and `InspectorBusy`.
+        what is in `target` is of no use. Raises `FileRefused` and `InspectorBusy`.
         """
         if not 1 <= len(paths) <= MOST_PHOTOGRAPHS:
             raise FileRefused(Reason.TOO_MANY_PAGES)
-        with ExitStack() as stack:
-            files: list[IO[bytes]] = [stack.enter_context(path.open("rb")) for path in paths]
-            files.append(stack.enter_context(target.open("wb")))
-            await self._ask("join", files, self._limits.for_files(len(paths)))
+        await self._do(self._join, paths, target)
 
     async def pages(self, path: Path, folder: Path, most: int) -> list[Path]:
         """Render the first `most` pages of a PDF, or a photograph, as JPEGs in `folder`.
 
         They have at most 2000 pixels a side. Raises `FileRefused` and `InspectorBusy`.
         """
-        with path.open("rb") as file, TemporaryFile(dir=folder) as rendered:
-            limits = self._limits.for_files(most)
-            found = await self._ask("pages", [file, rendered], limits, most)
-            return await asyncio.to_thread(_split, rendered, found.get("sizes", []), folder)
+        return await self._do(self._pages, path, folder, most)
 
     def close(self) -> None:
         """Let go of threads and processes."""
@@ -93,13 +86,11 @@ class Inspector:
         if self._parser:
             self._parser.stop()
 
-    async def _ask(
-        self, task: str, files: list[IO[bytes]], limits: Limits, most: int = 0
-    ) -> dict[str, Any]:
+    async def _do(self, work: Callable[..., T], *values: object) -> T:
+        """In a thread, which goes on when whoever waits for it is gone."""
         async with self._turn():
             loop = asyncio.get_running_loop()
-            asked = loop.run_in_executor(self._threads, self._ask_parser, task, files, limits, most)
-            return await asyncio.shield(asked)
+            return await loop.run_in_executor(self._threads, work, *values)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -121,14 +112,35 @@ class Inspector:
         self._waiting += change
         metrics.inspections_waiting.set(self._waiting)
 
-    def _ask_parser(
-        self, task: str, files: list[IO[bytes]], limits: Limits, most: int
+    def _inspect(self, path: Path) -> str:
+        with path.open("rb") as file:
+            found = self._ask("inspect", [file], self._limits)
+        if found.get("type") not in TYPES:
+            raise FileRefused(Reason.DAMAGED)
+        return str(found["type"])
+
+    def _join(self, paths: Sequence[Path], target: Path) -> None:
+        with ExitStack() as stack:
+            files: list[IO[bytes]] = [stack.enter_context(path.open("rb")) for path in paths]
+            files.append(stack.enter_context(target.open("r+b")))
+            files[-1].truncate()
+            self._ask("join", files, self._limits.for_files(len(paths)))
+
+    def _pages(self, path: Path, folder: Path, most: int) -> list[Path]:
+        with path.open("rb") as file, TemporaryFile(dir=folder) as rendered:
+            found = self._ask("pages", [file, rendered], self._limits.for_files(most), most)
+            return _split(rendered, found.get("sizes", []), folder)
+
+    def _ask(
+        self, task: str, files: list[IO[bytes]], limits: Limits, most: int = 0
     ) -> dict[str, Any]:
         """Of a process that runs; when it ends for no fault of the file, of another."""
         for _ in range(ATTEMPTS):
+            parser = self._running()
             try:
-                return self._running().ask(task, files, limits, most)
+                return parser.ask(task, files, limits, most)
             except ParserEnded:
+                parser.stop()
                 log.error("inspection", reason="its process ended")  # noqa: TRY400 -- no words
         raise InspectorBusy
 

@@ -21,7 +21,7 @@ _WORD = re.compile(
 )
 _DDE = re.compile(r"\s*DDE(?:AUTO)?\b", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]+):(.*)", re.IGNORECASE | re.DOTALL)
-_LOCAL_FILE = re.compile(r"/{0,3}[a-z]:|///?(?!/)", re.IGNORECASE)
+_LOCAL_FILE = re.compile(r"/{0,3}[a-z]:|(?:/|///)?(?!/)", re.IGNORECASE)
 
 _XLINK_HREF = "http://www.w3.org/1999/xlink href"
 _MANIFEST_PART = "META-INF/manifest.xml"

@@ -14,13 +14,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
+
 from roadworthy.inspection.refusals import FileRefused, Reason
 
+log = structlog.get_logger()
+
 STOP_SECONDS = 5
+MOST_TIMES = 5
+"""How much more than one several may cost together."""
+
 GRACE_SECONDS = 10
 """How much later than the limit an answer may come on a busy machine."""
 
 _MOST_ANSWER_BYTES = 65_536
+_MOST_NAME = 64
 _OUT_OF_TIME = {-signal.SIGXCPU, -signal.SIGKILL}
 
 
@@ -28,14 +36,14 @@ _OUT_OF_TIME = {-signal.SIGXCPU, -signal.SIGKILL}
 class Limits:
     """What one file may cost."""
 
-    memory_bytes: int = 1024 * 1024 * 1024
-    """Of address space, beside the file's own size."""
+    memory_bytes: int = 1280 * 1024 * 1024
+    """Of address space, beside the file's own size. 64 megapixels of WebP need 1.1 GiB."""
     cpu_seconds: int = 20
-    seconds: int = 40
+    seconds: float = 40
 
     def for_files(self, count: int) -> "Limits":
-        """What several photographs may cost together."""
-        more = 1 + count // 5
+        """What so many photographs or pages may cost together."""
+        more = min(1 + count // 5, MOST_TIMES)
         return Limits(self.memory_bytes, self.cpu_seconds * more, self.seconds * more)
 
 
@@ -132,5 +140,12 @@ def _understood(answer: bytes) -> dict[str, Any]:
         with contextlib.suppress(ValueError):
             found = json.loads(said)
     if "refused" in found:
+        _log_what_was_raised(found.get("raised"))
         raise FileRefused(Reason[found["refused"]])
     return found
+
+
+def _log_what_was_raised(name: object) -> None:
+    """The kind of exception: for those who wonder why we take no such file."""
+    if isinstance(name, str) and name.isidentifier() and len(name) < _MOST_NAME:
+        log.info("file refused", error=name)

@@ -4,14 +4,15 @@ A PDF that opens without a password is taken even when it forbids printing or co
 (ISO 32000-1, 7.6.3.1: an empty user password), as certificates by mail often do.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from mmap import mmap
 from typing import Any, BinaryIO
 
 import pikepdf
-from pikepdf import Array, Dictionary, Name, Pdf, Stream
-from pikepdf.settings import set_qpdf_limits
+from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
+from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
 from roadworthy.inspection.refusals import FileRefused, Reason
 
@@ -63,6 +64,17 @@ set_qpdf_limits(
 )
 
 
+def _open_an_encrypted_one() -> None:
+    """With the first, qpdf opens the device for random numbers, which is too late once confined."""
+    content = io.BytesIO()
+    with pikepdf.new() as pdf:
+        pdf.save(content, encryption=pikepdf.Encryption(owner="", user=""))
+    pikepdf.open(content).close()
+
+
+_open_an_encrypted_one()
+
+
 def check_pdf(file: BinaryIO, content: mmap) -> None:
     """Read all of it. Raises `FileRefused`, and whatever pikepdf raises for a damaged one."""
     if content.rfind(_END, max(0, len(content) - _END_WITHIN)) < 0:
@@ -72,6 +84,8 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
     try:
         with pikepdf.open(file) as pdf:
             _check_objects(pdf)
+            if qpdf_limit_errors():  # of this process, which sees no other file
+                raise FileRefused(Reason.TOO_LARGE)
             _check_pages(pdf)
     except pikepdf.PasswordError:
         raise FileRefused(Reason.ENCRYPTED) from None
@@ -80,42 +94,41 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
 def _check_objects(pdf: Pdf) -> None:
     decoded = 0
     for top in (pdf.trailer, *pdf.objects):
-        for each in _within(top):
-            _refuse_active(each)
+        for entries in _within(top):
+            _refuse_active(entries)
         if isinstance(top, Stream):
+            _refuse_data_elsewhere(top)
             decoded += _decoded_size(top)
             if decoded > MOST_DECODED_BYTES:
                 raise FileRefused(Reason.TOO_LARGE)
 
 
-def _within(top: Any) -> Iterator[Any]:
+def _within(top: Any) -> Iterator[dict[str, Any]]:
     """The dictionaries of an object; objects that it only refers to are reached by themselves."""
     waiting = [top]
     while waiting:
         each = waiting.pop()
-        children: Iterator[Any] = iter(())
-        if isinstance(each, Dictionary | Stream):
-            yield each
-            children = (value for _, value in each.items())
-        elif isinstance(each, Array):
-            children = iter(each)
+        if isinstance(each, Array):
+            children = list(each)
+        elif isinstance(each, Dictionary | Stream):
+            entries = dict(each.items())
+            yield entries
+            children = list(entries.values())
+        else:
+            continue
         waiting.extend(
-            child
-            for child in children
-            if isinstance(child, Dictionary | Array) and not child.is_indirect
+            child for child in children if isinstance(child, Object) and not child.is_indirect
         )
 
 
-def _refuse_active(each: Any) -> None:
-    keys = set(each.keys())
+def _refuse_active(entries: dict[str, Any]) -> None:
     if (
-        keys & _ACTIVE_KEYS
-        or _name_at(each, "/S") in _ACTIVE_ACTIONS
-        or _name_at(each, "/Type") in _ACTIVE_TYPES
-        or _name_at(each, "/Subtype") in _ACTIVE_TYPES
-        or ("/OpenAction" in keys and not _only_shows(each.OpenAction))
-        or ("/AA" in keys and _has_actions(each.AA))
-        or (isinstance(each, Stream) and "/F" in keys)  # its data is in another file
+        not _ACTIVE_KEYS.isdisjoint(entries)
+        or _name_at(entries, "/S") in _ACTIVE_ACTIONS
+        or _name_at(entries, "/Type") in _ACTIVE_TYPES
+        or _name_at(entries, "/Subtype") in _ACTIVE_TYPES
+        or ("/OpenAction" in entries and not _only_shows(entries["/OpenAction"]))
+        or ("/AA" in entries and _has_actions(entries["/AA"]))
     ):
         raise FileRefused(Reason.ACTIVE)
 
@@ -123,6 +136,12 @@ def _refuse_active(each: Any) -> None:
 def _name_at(each: Any, key: str) -> str:
     value = each.get(key)
     return str(value) if isinstance(value, Name) else ""
+
+
+def _refuse_data_elsewhere(stream: Stream) -> None:
+    """ISO 32000-1, 7.3.8.2: its data may be in another file."""
+    if "/F" in stream:
+        raise FileRefused(Reason.ACTIVE)
 
 
 def _only_shows(action: Any) -> bool:

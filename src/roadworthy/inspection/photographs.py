@@ -8,7 +8,7 @@ import pikepdf
 from PIL import Image, ImageOps
 
 from roadworthy.inspection.images import open_image
-from roadworthy.inspection.kinds import IMAGES, JPEG
+from roadworthy.inspection.kinds import IMAGES
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 MOST_JOINED_BYTES = 18 * 1024 * 1024
@@ -18,6 +18,10 @@ PAGE_POINTS = 842  # the longer side of A4
 
 _GRADES = ((3000, 85), (2200, 80), (1600, 75), (1100, 60), (800, 50))
 """Pixels of the longer side, and JPEG quality: the first with which it is small enough."""
+
+
+VIEWED = (2000, 85)
+"""Pixels of the longer side, and JPEG quality, of what is made to be looked at."""
 
 
 class Picture(NamedTuple):
@@ -39,24 +43,27 @@ def upright(file: BinaryIO, kind: str, side: int) -> Image.Image:
     image = open_image(file, kind)
     image.draft("RGB", (side, side))  # a JPEG is made smaller as it is decoded
     image.load()
-    plain = _plain(image)
-    plain.thumbnail((side, side))
-    return ImageOps.exif_transpose(plain)
+    image = _in_colours(image)
+    image.thumbnail((side, side))
+    return _on_white(ImageOps.exif_transpose(image))
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """In 8 bits of grey or RGB, what is transparent on white; knowing which side is up."""
-    exif = image.getexif()
+def _in_colours(image: Image.Image) -> Image.Image:
+    """In 8 bits of grey or of colours, which can be made smaller."""
     if image.mode.startswith("I"):
-        image = image.point(lambda level: level / 256).convert("L")
-    elif image.has_transparency_data:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image).convert("RGB")
-    elif image.mode not in {"L", "RGB"}:
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    image.getexif().update(exif)
-    return image
+        return image.point(lambda level: level / 256).convert("L")
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode in {"L", "RGB"}:
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    paper = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(paper, image).convert("RGB")
 
 
 def jpeg(image: Image.Image, quality: int) -> Picture:
@@ -102,9 +109,3 @@ def _add_page(pdf: pikepdf.Pdf, picture: Picture) -> None:
     )
     page.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(Picture=image))
     page.Contents = pdf.make_stream(f"q {width} 0 0 {height} 0 0 cm /Picture Do Q".encode())
-
-
-VIEWED = (2000, 85)
-"""Pixels of the longer side, and JPEG quality, of what is made to be looked at."""
-
-VIEWED_TYPE = JPEG

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from roadworthy.inspection.refusals import FileRefused, Reason
 
-_HEADER = struct.Struct("<30xH12xII8x4xI4xI4x")
+_HEADER = struct.Struct("<30xH12xII8xI4xI4x")
 _ENTRY = struct.Struct("<64sHBx48xIQ")
 _STORAGE, _STREAM, _ROOT = 1, 2, 5
 _LARGEST_SECTOR = 0xFFFFFFFA  # above it, numbers mean "free" and "the end"

@@ -1,5 +1,6 @@
 """What is done in a process of its own, with the files it was handed."""
 
+import codecs
 from collections.abc import Callable, Mapping
 from mmap import ACCESS_READ, mmap
 from typing import Any, BinaryIO
@@ -17,6 +18,10 @@ Answer = dict[str, Any]
 
 _START = 512
 
+_ENCODINGS = ("ascii", "cp437", "cp1252", "iso8859-1", "utf-8-sig", "utf-16", "utf-16-le")
+for _encoding in _ENCODINGS:
+    codecs.lookup(_encoding)  # a confined process can load nothing more
+
 
 def answer_to(task: str, files: list[BinaryIO], most: int) -> Answer:
     """What `Inspector` asked for, or why the file is refused. Never raises an `Exception`."""
@@ -26,8 +31,8 @@ def answer_to(task: str, files: list[BinaryIO], most: int) -> Answer:
         return {"refused": refused.reason.name}
     except MemoryError:
         return {"refused": Reason.TOO_LARGE.name}
-    except Exception:  # noqa: BLE001 -- parsers raise whatever they like: who knows what it met
-        return {"refused": Reason.DAMAGED.name}
+    except Exception as error:  # noqa: BLE001 -- parsers raise whatever they like
+        return {"refused": Reason.DAMAGED.name, "raised": type(error).__name__}
 
 
 def _inspect(files: list[BinaryIO], most: int) -> Answer:  # noqa: ARG001
