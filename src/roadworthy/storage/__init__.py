@@ -3,16 +3,15 @@
 from roadworthy.storage.core import (
     DirectUpload,
     Download,
-    NotStored,
     Storage,
-    StorageAway,
     Stored,
     Upload,
     new_key,
 )
+from roadworthy.storage.errors import NotStored, StorageAway, TooLong
 from roadworthy.storage.opening import open_storage
 from roadworthy.storage.place import Credentials, require_storage
-from roadworthy.storage.spool import Spool, SpooledFile, TooLong
+from roadworthy.storage.spool import Spool, SpooledFile
 
 __all__ = [
     "Credentials",

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from roadworthy.storage.errors import NotStored
 from roadworthy.storage.spool import Spool
 
 UPLOAD_SECONDS = 5 * 60
@@ -19,14 +20,6 @@ DOWNLOAD_SECONDS = 60
 PIECE_BYTES = 64 * 1024
 
 _KEY = re.compile(r"[a-z2-7]{32}", re.ASCII)
-
-
-class StorageAway(Exception):
-    """The storage cannot answer now."""
-
-
-class NotStored(Exception):
-    """There is no such file in the storage."""
 
 
 class Stored(NamedTuple):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from roadworthy.storage.core import (
     PIECE_BYTES,
-    NotStored,
     Storage,
     Stored,
     is_key,
     require_key,
 )
+from roadworthy.storage.errors import NotStored
 
 INCOMING = "incoming"
 BATCH = 500

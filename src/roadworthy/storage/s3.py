@@ -24,15 +24,14 @@ from roadworthy.storage.core import (
     UPLOAD_SECONDS,
     DirectUpload,
     Download,
-    NotStored,
     Storage,
-    StorageAway,
     Stored,
     Upload,
     is_key,
     new_key,
     require_key,
 )
+from roadworthy.storage.errors import NotStored, StorageAway
 from roadworthy.storage.place import Bucket
 
 log = structlog.get_logger()

@@ -17,6 +17,8 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 import structlog
 
+from roadworthy.storage.errors import StorageAway, TooLong
+
 log = structlog.get_logger()
 
 P = ParamSpec("P")
@@ -24,10 +26,6 @@ T = TypeVar("T")
 
 WRITTEN_AT_ONCE = 256 * 1024
 THREADS = 8
-
-
-class TooLong(Exception):
-    """More bytes came than are taken."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,6 @@ class Spool:
 
     async def off_loop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work`, which may wait for a disk, returns. Raises `StorageAway` for `OSError`."""
-        from roadworthy.storage.core import StorageAway  # noqa: PLC0415 -- core knows the spool
-
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, partial(work, *args, **kwargs)
@@ -62,13 +58,13 @@ class Spool:
 
     @asynccontextmanager
     async def empty(self) -> AsyncIterator[Path]:
-        """A path for a file, which is removed afterwards if it is still there."""
+        """An empty file, which is removed afterwards if it is still there."""
         path = self._folder / secrets.token_hex(16)
-        await self.off_loop(self._folder.mkdir, 0o700, parents=True, exist_ok=True)
+        await self.off_loop(_create, path)
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            await self.off_loop(path.unlink, missing_ok=True)
 
     @asynccontextmanager
     async def receive(self, parts: AsyncIterator[bytes], most: int) -> AsyncIterator[SpooledFile]:
@@ -77,7 +73,7 @@ class Spool:
         Raises `TooLong` when it has more than `most` bytes.
         """
         async with self.empty() as path:
-            with await self.off_loop(_create, path) as file:
+            with await self.off_loop(path.open, "wb", buffering=0) as file:
                 size, checksum = await self._write(file, parts, most)
             yield SpooledFile(path, size, checksum)
 
@@ -131,9 +127,9 @@ class Spool:
         return size, _base64(digest.digest())
 
 
-def _create(path: Path) -> BinaryIO:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    return open(descriptor, "wb", buffering=0)  # noqa: PTH123 -- a descriptor has no path
+def _create(path: Path) -> None:
+    path.parent.mkdir(0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _md5() -> "hashlib._Hash":
