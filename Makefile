@@ -3,7 +3,7 @@
 .PHONY: help run demo test soak bench lint lock
 
 BIN := .venv/bin
-TESTED_WITH := postgresql chromium gcc nginx sslscan systemd
+TESTED_WITH := postgresql chromium gcc nginx sslscan systemd clamav-daemon npm
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8

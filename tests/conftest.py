@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from roadworthy.migrations import migrate
+from tests.support.buckets import Server, signing_server, versioning_server
 from tests.support.client import Client
 from tests.support.disk import Disk, build
 from tests.support.drivers import Driver, new_driver, with_profile
@@ -21,6 +22,7 @@ SOAK = bool(os.environ.get("SOAK"))
 """Whether full counts are asked for, which take hours."""
 
 DATABASES = ("sqlite", "postgresql")
+STORAGES = ("local", "s3")
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_FLAGS = [
@@ -67,6 +69,26 @@ class Running:
     @property
     def url(self) -> str:
         return self.process.url
+
+
+@dataclass(frozen=True)
+class Filing:
+    """A running service whose files are looked at."""
+
+    running: Running
+    server: Server | None
+    """Where they are; else in its folder."""
+
+    @property
+    def tables(self) -> Tables:
+        return self.running.tables
+
+    def keys(self) -> set[str]:
+        """Of every file in its storage."""
+        folder = self.running.place.folder
+        if self.server is not None:
+            return {name.rpartition("/")[2] for name in self.server.names(folder.name)}
+        return {path.name for path in (folder / "files").glob("??/??/*")}
 
 
 @pytest.fixture(scope="session")
@@ -201,9 +223,47 @@ def registered(tables: Tables) -> Driver:
     return with_profile(tables, new_driver(tables))
 
 
-def _running(place: Place) -> Iterator[Running]:
+@pytest.fixture(scope="session")
+def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An S3-compatible server that checks signatures."""
+    with signing_server(tmp_path_factory.mktemp("bucket")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versions_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An S3-compatible server that keeps versions."""
+    with versioning_server(tmp_path_factory.mktemp("versions")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=STORAGES)
+def storage_kind(request: pytest.FixtureRequest) -> str:
+    """Each storage in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def filing(
+    kind: str,
+    storage_kind: str,
+    new_place: Callable[[str], Place],
+    request: pytest.FixtureRequest,
+) -> Iterator[Filing]:
+    """A service for the whole run that keeps files in each storage."""
+    place = new_place(kind)
+    server: Server | None = None
+    settings: dict[str, str] = {}
+    if storage_kind == "s3":
+        server = request.getfixturevalue("bucket_server")
+        settings["ROADWORTHY_STORAGE_URL"] = server.url(place.folder.name)
+    for running in _running(place, settings):
+        yield Filing(running, server)
+
+
+def _running(place: Place, settings: Mapping[str, str] | None = None) -> Iterator[Running]:
     tables = open_tables(place.url)
-    process = Service(place.folder / "service", place.settings)
+    process = Service(place.folder / "service", {**place.settings, **(settings or {})})
     yield Running(place, process, tables)
     tables.close()
     status = process.stop()

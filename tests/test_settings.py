@@ -69,6 +69,11 @@ NOT_USABLE = [
     ("ROADWORTHY_MAIL_FROM", "a@example.com, b@example.com"),
     ("ROADWORTHY_MAIL_FROM", "zoë@example.com"),
     ("ROADWORTHY_MAIL_FROM", "post@example.com\nBcc: all@example.com"),
+    ("ROADWORTHY_CLAMAV", "/run/clamav/clamd.ctl"),
+    ("ROADWORTHY_CLAMAV", "unix://run/clamav/clamd.ctl"),
+    ("ROADWORTHY_CLAMAV", "tcp://127.0.0.1"),
+    ("ROADWORTHY_CLAMAV", "tcp://127.0.0.1:no"),
+    ("ROADWORTHY_CLAMAV", "http://127.0.0.1:3310"),
 ]
 SECRETS = [
     ("ROADWORTHY_SECRET_KEY", "swordfish,sardine", "swordfish"),
@@ -100,6 +105,7 @@ def test_what_the_environment_says() -> None:
             "ROADWORTHY_SECRET_KEY": " new , old ",
             "ROADWORTHY_CORS_ORIGINS": "https://a.example.com, http://localhost:3000",
             "ROADWORTHY_PUBLIC_URL": "https://roadworthy.example.com/",
+            "ROADWORTHY_CLAMAV": "tcp://127.0.0.1:3310",
             "PATH": "/bin",
         }
     )
@@ -111,6 +117,7 @@ def test_what_the_environment_says() -> None:
     assert settings.secret_key == ("new", "old")
     assert settings.cors_origins == {"https://a.example.com", "http://localhost:3000"}
     assert settings.public_url == "https://roadworthy.example.com"
+    assert settings.clamav == "tcp://127.0.0.1:3310"
 
 
 def test_a_setting_that_is_empty_is_not_set() -> None:

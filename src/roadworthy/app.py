@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from roadworthy.accounts import (
     ADDRESSES_KNOWN,
     AccountLetters,
     AccountRoutes,
+    Guard,
     KindsInUse,
     OwnAccountRoutes,
     Passwords,
@@ -23,11 +25,22 @@ from roadworthy.accounts import (
     purge_throttles,
 )
 from roadworthy.database import Database, open_database
+from roadworthy.documents import (
+    MEGABYTE,
+    Checking,
+    DocumentRoutes,
+    Documents,
+    Files,
+    Purging,
+    Signatures,
+)
+from roadworthy.inspection import ClamAV, Inspector
 from roadworthy.jobs import Handler, Worker, purge
 from roadworthy.mail import KIND as MAIL
 from roadworthy.mail import Outbox, Post, SMTPServer
 from roadworthy.profiles import ProfileRoutes, note_account_change
 from roadworthy.settings import Settings, load_settings, sender, signing_secrets
+from roadworthy.storage import Storage, open_storage
 from roadworthy.telemetry import configure_logs
 from roadworthy.tombstones import Keeper, purge_tombstones
 from roadworthy.web import AccountPages, WebRoutes
@@ -39,6 +52,35 @@ ANNOUNCED = "_ROADWORTHY_URL"
 _USUAL_URL = "http://127.0.0.1:8000"
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What the routes stand on; nothing is opened or started before it is needed."""
+
+    database: Database
+    storage: Storage
+    inspector: Inspector
+    passwords: Passwords
+    recovery: Recovery
+
+    @classmethod
+    def of(cls, settings: Settings) -> "_Parts":
+        database = open_database(settings.database_url)
+        passwords = Passwords(settings.devise_pepper)
+        return cls(
+            database,
+            storage_of(settings),
+            Inspector(ClamAV(settings.clamav) if settings.clamav else None),
+            passwords,
+            Recovery(database, passwords, _now),
+        )
+
+    async def close(self) -> None:
+        self.passwords.close()
+        self.inspector.close()
+        await self.storage.close()
+        await self.database.close()
+
+
 def create_app(
     settings: Settings, started: Callable[[Application], None] = lambda _: None
 ) -> Application:
@@ -46,16 +88,14 @@ def create_app(
 
     `started` is called on the event loop once it can serve.
     """
-    database = open_database(settings.database_url)
-    passwords = Passwords(settings.devise_pepper)
-    recovery = Recovery(database, passwords, _now)
-    api = _api(database, settings, signing_secrets(settings), passwords, recovery)
-    kinds = KindsInUse(database, passwords)
-    worker = create_worker(database, settings)
-    keeper = Keeper(database, settings.tombstones_dir)
+    parts = _Parts.of(settings)
+    api = _api(parts, settings, signing_secrets(settings))
+    kinds = KindsInUse(parts.database, parts.passwords)
+    worker = create_worker(parts.database, parts.storage, settings)
+    keeper = Keeper(parts.database, settings.tombstones_dir)
 
     async def start() -> None:
-        await database.open()
+        await parts.database.open()
         await kinds.start()
         worker.start()
         keeper.start()
@@ -65,11 +105,11 @@ def create_app(
         await worker.stop()
         await keeper.stop()
         await kinds.stop()
-        passwords.close()
-        await database.close()
+        await parts.close()
 
+    pages = AccountPages(parts.recovery)
     application = Application(
-        (*api, *WebRoutes(database, api, settings, _now), *AccountPages(recovery)),
+        (*api, *WebRoutes(parts.database, api, settings, _now), *pages),
         origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         start=start,
@@ -85,8 +125,14 @@ def from_environment(started: Callable[[Application], None]) -> Application:
     return create_app(load_settings(), started)
 
 
-def create_worker(database: Database, settings: Settings) -> Worker:
+def storage_of(settings: Settings) -> Storage:
+    """Where the files are that `settings` speak of."""
+    return open_storage(settings.storage_url, settings.incoming, settings.storage_credentials)
+
+
+def create_worker(database: Database, storage: Storage, settings: Settings) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
+    purging = Purging(database, storage, _now)
 
     async def purge_old(payload: Mapping[str, Any]) -> None:
         if "last_run" not in payload:
@@ -101,6 +147,8 @@ def create_worker(database: Database, settings: Settings) -> Worker:
         await purge(database, purge_known_addresses, until - ADDRESSES_KNOWN)
         await purge(database, purge_throttles, until)
         await purge(database, purge_tombstones, until)
+        await purging.purge()
+        await purging.sweep()
 
     handlers = {
         "purge": Handler(purge_old, every=timedelta(hours=1)),
@@ -120,26 +168,25 @@ def _post(database: Database, settings: Settings) -> Post:
 
 def describe(settings: Settings) -> bytes:
     """The API document; nothing is opened or made for it."""
-    database = open_database(settings.database_url)
-    passwords = Passwords()
-    api = _api(database, settings, ("",), passwords, Recovery(database, passwords, _now))
-    return WebRoutes(database, api, settings, _now).document
+    parts = _Parts.of(settings)
+    api = _api(parts, settings, ("",))
+    return WebRoutes(parts.database, api, settings, _now).document
 
 
-def _api(
-    database: Database,
-    settings: Settings,
-    secrets: tuple[str, ...],
-    passwords: Passwords,
-    recovery: Recovery,
-) -> tuple[Route, ...]:
-    tokens = Tokens(secrets)
+def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[Route, ...]:
+    database, passwords = parts.database, parts.passwords
+    tokens, signatures = Tokens(secrets), Signatures(secrets)
     throttle = Throttle(database, settings, secrets[0], _now)
+    files = Files(database, parts.storage, settings.max_file_mb * MEGABYTE, _now)
+    checking = Checking(database, files, parts.inspector, signatures, _now)
+    documents = Documents(checking, signatures, settings.public_url, _now)
+    guard = Guard(database, tokens, _now)
     return (
         *AccountRoutes(database, tokens, passwords, throttle, _now),
         *OwnAccountRoutes(database, tokens, passwords, throttle, note_account_change, _now),
-        *RecoveryRoutes(database, recovery, throttle, _now),
-        *ProfileRoutes(database, tokens, _now),
+        *RecoveryRoutes(database, parts.recovery, throttle, _now),
+        *ProfileRoutes(database, tokens, documents, _now),
+        *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from roadworthy.app import create_worker
+from roadworthy.app import create_worker, storage_of
 from roadworthy.database import Database, open_database
 from roadworthy.jobs import FailedJob, find_failed_jobs, revive_job
 from roadworthy.migrations import require_head
@@ -20,7 +20,15 @@ T = TypeVar("T")
 
 def run_due(settings: Settings) -> int:
     """Do the jobs that are due: how many."""
-    return _with_database(settings, lambda database: create_worker(database, settings).run_due())
+
+    async def run(database: Database) -> int:
+        storage = storage_of(settings)
+        try:
+            return await create_worker(database, storage, settings).run_due()
+        finally:
+            await storage.close()
+
+    return _with_database(settings, run)
 
 
 def failed_jobs(settings: Settings) -> list[FailedJob]:

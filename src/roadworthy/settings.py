@@ -15,10 +15,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+
+from roadworthy.storage import Credentials, require_storage
 
 PREFIX = "ROADWORTHY_"
 SAFE_SECRET_BYTES = 32
+MOST_FILE_MB = 1024
 
 NOBODY = "Roadworthy <no-reply@localhost>"
 """Whom mail is from until an operator says."""
@@ -84,6 +87,18 @@ class Settings:
     tls_cert: Path | None
     tls_key: Path | None
     """Both are given or neither."""
+    storage_url: str
+    """Where files are kept: `file:///…` or `s3://…`."""
+    storage_credentials: Credentials | None
+    """Who we are at an S3-compatible service, where the URL does not say."""
+    max_file_mb: int
+    clamav: str
+    """The URL of a scanner that looks at every file; empty: none does."""
+
+    @property
+    def incoming(self) -> Path:
+        """The folder for files on their way to a bucket."""
+        return self.data_dir / "incoming"
 
     @property
     def embedded(self) -> bool:
@@ -127,7 +142,30 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if bool(values["tls_cert"]) != bool(values["tls_key"]):
         raise SettingsError("set both ROADWORTHY_TLS_CERT and ROADWORTHY_TLS_KEY, or neither")
     values["tombstones_dir"] = values["tombstones_dir"] or values["data_dir"]
-    return Settings(**values)
+    values["storage_url"] = (
+        values["storage_url"] or f"file://{quote(str(values['data_dir']))}/files"
+    )
+    settings = Settings(**values, storage_credentials=_credentials(environment))
+    _require_storage(settings)
+    return settings
+
+
+def _credentials(environment: Mapping[str, str]) -> Credentials | None:
+    """Those that every tool of Amazon's takes from the environment."""
+    key, secret = (
+        environment.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+    )
+    if not key or not secret:
+        return None
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    return Credentials(key, secret, environment.get("AWS_SESSION_TOKEN"), region)
+
+
+def _require_storage(settings: Settings) -> None:
+    try:
+        require_storage(settings.storage_url, settings.storage_credentials)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}STORAGE_URL: {error}") from None
 
 
 def show_settings(environment: Mapping[str, str] = os.environ) -> list[Shown]:
@@ -346,6 +384,23 @@ def _show_limit(limit: Limit | None) -> str:
     return f"{limit.tries}/{limit.period // size}{unit}"
 
 
+def _megabytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_FILE_MB:
+        raise ValueError(f"must be a number from 1 to {MOST_FILE_MB}")
+    return int(text)
+
+
+def _scanner(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_tcp = parts.scheme == "tcp" and parts.hostname and parts.port and not parts.path
+    except ValueError:
+        is_tcp = False
+    if text and not is_tcp and not text.startswith("unix:///"):
+        raise ValueError("must be unix:///path/to/socket or tcp://host:port")
+    return text
+
+
 def _secret_keys(text: str) -> tuple[str, ...]:
     secrets_given = tuple(part.strip() for part in text.split(",") if part.strip())
     if text and not secrets_given:
@@ -486,6 +541,20 @@ _OPTIONS = (
         default_source="default: the data folder",
     ),
     _Option(
+        "storage_url",
+        "",
+        str.strip,
+        "where files are kept: `s3://bucket/prefix?endpoint=…&region=…`, or `file:///path/to/folder`",
+        mask=_mask_password,
+        default_source="default: the folder `files` in the data folder",
+    ),
+    _Option(
+        "max_file_mb",
+        "20",
+        _megabytes,
+        "how large a file may be, in MB (1,048,576 bytes)",
+    ),
+    _Option(
         "metrics_token",
         "",
         str.strip,
@@ -500,6 +569,12 @@ _OPTIONS = (
         show=_show_file,
     ),
     _Option("tls_key", "", _file, "and its private key, PEM, not encrypted", show=_show_file),
+    _Option(
+        "clamav",
+        "",
+        _scanner,
+        "where ClamAV's daemon listens, which then looks at every file: `unix:///path` or `tcp://…`",
+    ),
 )
 
 

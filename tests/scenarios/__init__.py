@@ -2,6 +2,7 @@
 
 from tests.scenarios import (
     accounts,
+    attachments,
     bodies,
     conditional,
     cors,
@@ -36,4 +37,5 @@ SCENARIOS = [
     *own_account.SCENARIOS,
     *sessions.SCENARIOS,
     *recovery.SCENARIOS,
+    *attachments.SCENARIOS,
 ]

@@ -34,6 +34,10 @@ WATCHED = (
     "profiles",
     "profile_versions",
     "idempotency_keys",
+    "blobs",
+    "attachments",
+    "submissions",
+    "file_views",
 )
 """The tables whose rows are counted before and after."""
 
@@ -66,6 +70,9 @@ class Stage:
 
     tables: Tables
     driver: Driver
+    client: Client | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What a row remembers of setting the stage."""
 
     @property
     def profile(self) -> dict[str, Any] | None:
@@ -129,9 +136,10 @@ class Scenario:
 
 def play(scenario: Scenario, client: Client, tables: Tables) -> None:
     """Set the stage, send the request and hold the answer to what the scenario says."""
-    stage = _staged(scenario, tables)
+    stage = _staged(scenario, tables, client)
+    request = _request(scenario, stage)
     profile, counts = stage.profile, tables.count(WATCHED)
-    answer = _sent(scenario, client, stage)
+    answer = client.send(*request)
 
     assert answer.status == scenario.status, answer
     hold_to_conventions(answer, scenario.method)
@@ -185,6 +193,7 @@ def error(status: int) -> dict[str, object]:
         404: "Not Found",
         405: "Method Not Allowed",
         413: "Content Too Large",
+        416: "Range Not Satisfiable",
         429: "Too Many Requests",
         503: "Service Unavailable",
     }
@@ -202,17 +211,20 @@ def as_shown(**fields: Any) -> Callable[[Stage], dict[str, Any]]:
     return lambda stage: stage.shown(**fields)
 
 
-def _staged(scenario: Scenario, tables: Tables) -> Stage:
+def _staged(scenario: Scenario, tables: Tables, client: Client) -> Stage:
     driver = new_driver(tables)
     if scenario.who is Who.REGISTERED:
         driver = with_profile(tables, driver)
-    stage = Stage(tables, driver)
+    stage = Stage(tables, driver, client)
     if scenario.before is not None:
         scenario.before(stage)
     return stage
 
 
-def _sent(scenario: Scenario, client: Client, stage: Stage) -> Answer:
+def _request(
+    scenario: Scenario, stage: Stage
+) -> tuple[str, str, list[tuple[str, str | bytes]], str | bytes | None]:
+    """Method, path, headers and body; finding them may set more of the stage."""
     given = _found(scenario.headers, stage)
     headers = list(given.items() if isinstance(given, Mapping) else given)
     names = {name.lower() for name, _ in headers}
@@ -222,7 +234,7 @@ def _sent(scenario: Scenario, client: Client, stage: Stage) -> Answer:
     body, content_type = _body(scenario, stage)
     if content_type and "content-type" not in names:
         headers.append(("content-type", content_type))
-    return client.send(scenario.method, _found(scenario.path, stage), headers, body)
+    return scenario.method, _found(scenario.path, stage), headers, body
 
 
 def _body(scenario: Scenario, stage: Stage) -> tuple[str | bytes | None, str | None]:

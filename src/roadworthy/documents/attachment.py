@@ -1,15 +1,12 @@
-"""How an attached file is shown."""
+"""The places for files in a profile, and how a file there is shown."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
-from roadworthy.wire import Fields
-from roadworthy.wire.values import INVALID
+from roadworthy.documents.links import Links
 
-SLOTS = (
-    "cv",
+COMPLIANCE_SLOTS = (
     "dbs",
     "tacho",
     "enchanced_dbs",
@@ -17,15 +14,21 @@ SLOTS = (
     "medical_check",
     "child_safeguard_training",
 )
+"""A file put here is a submission of that kind."""
+SLOTS = ("cv", *COMPLIANCE_SLOTS)
 """Places for one file each."""
 LISTS = ("documents", "driving_license")
 """Places for many."""
 
+MOST_IN_LIST = 20
+"""Also of photographs that become one PDF."""
+
 
 class AttachedFile(msgspec.Struct, frozen=True):
-    """A file in its place, as it is stored."""
+    """A file in its place, as it is stored; without `blob_id` its bytes are not there."""
 
     id: int
+    blob_id: int | None
     slot: str
     position: int
     byte_size: int
@@ -45,28 +48,27 @@ class Attachment(msgspec.Struct, frozen=True):
 EMPTY_ATTACHMENT = Attachment(None, None, None, "", None)
 
 
-def refuse_files(given: Mapping[str, Any], fields: Fields) -> None:
-    """Refuse, on its field, every file and signed id that `given` wants attached.
-
-    There is no upload yet, so no signed id is valid, and a file sent along would be lost.
-    """
-    for name in (*SLOTS, *LISTS):
-        wanted = given.get(name)
-        if name in LISTS and isinstance(wanted, list):
-            wanted = [entry for entry in wanted if entry not in {None, ""}] or None
-        if wanted is not None and wanted != "":
-            fields.refuse(name, INVALID)
-
-
-def in_slot(files: Sequence[AttachedFile], slot: str) -> Attachment:
+def in_slot(files: Sequence[AttachedFile], slot: str, links: Links | None) -> Attachment:
     """The file in a place for one."""
-    here = in_list(files, slot) if files else ()
+    here = in_list(files, slot, links) if files else ()
     return here[0] if here else EMPTY_ATTACHMENT
 
 
-def in_list(files: Sequence[AttachedFile], slot: str) -> list[Attachment]:
-    """The files in a place for many, in order."""
+def in_list(files: Sequence[AttachedFile], slot: str, links: Links | None) -> list[Attachment]:
+    """The files in a place for many, in order. `links` are not needed where no file is."""
     if not files:
         return []
     here = sorted((f for f in files if f.slot == slot), key=lambda f: (f.position, f.id))
-    return [Attachment(f.id, None, f.byte_size, f.filename, None) for f in here]
+    return [_shown(file, links) for file in here]
+
+
+def _shown(file: AttachedFile, links: Links | None) -> Attachment:
+    if file.blob_id is None or links is None:
+        return Attachment(file.id, None, file.byte_size, file.filename, None)
+    return Attachment(
+        file.id,
+        links.signed_id(file.blob_id),
+        file.byte_size,
+        file.filename,
+        links.url(file.blob_id),
+    )

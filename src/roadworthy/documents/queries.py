@@ -1,9 +1,85 @@
 """SQL of documents."""
 
-from sqlalchemy import Column, ColumnElement
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-from roadworthy.database import json_rows
-from roadworthy.documents.tables import attachments, blobs
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from roadworthy.accounts import users
+from roadworthy.database import Connection, json_rows
+from roadworthy.documents.access import Subject, Viewer
+from roadworthy.documents.attachment import COMPLIANCE_SLOTS
+from roadworthy.documents.blob import LIFETIME, MOST_UNATTACHED, UNKNOWN_TYPE, NewBlob
+from roadworthy.documents.tables import attachments, blobs, file_views, submissions
+
+Placing = Mapping[str, Sequence[int]]
+"""Slot to the ids of exactly the blobs that shall be there, in order."""
+
+
+class TooManyBlobs(Exception):
+    """The driver has as many blobs waiting to be attached as one may have."""
+
+
+class NotAttachable(Exception):
+    """A blob for `slot` is no longer there, or attached elsewhere."""
+
+    def __init__(self, slot: str):
+        super().__init__(slot)
+        self.slot = slot
+
+
+class Blob(NamedTuple):
+    """A blob as it is stored."""
+
+    id: int
+    key: str
+    filename: str
+    content_type: str
+    byte_size: int
+    checksum: str
+    created_at: datetime
+    user_id: int | None
+    detected_type: str | None
+    uploaded_at: datetime | None
+    unattached_since: datetime | None
+    purged_at: datetime | None
+
+    def may_be_attached(self, user_id: int, now: datetime) -> bool:
+        """Whether `user_id` may put it somewhere."""
+        waits = self.unattached_since is not None and self.unattached_since > now - LIFETIME
+        return self.user_id == user_id and waits and self.purged_at is None
+
+
+class Viewable(NamedTuple):
+    """A file with what the decision about who may see it reads."""
+
+    key: str
+    filename: str
+    content_type: str
+    byte_size: int
+    checksum: str
+    subject: Subject
+
+
+_BLOB = select(*(blobs.c[name] for name in Blob._fields))
+
+_has_bytes = and_(blobs.c.uploaded_at.is_not(None), blobs.c.purged_at.is_(None))
+_is_attached = exists().where(attachments.c.blob_id == blobs.c.id).select_from(attachments)
+_is_submitted = exists().where(submissions.c.blob_id == blobs.c.id).select_from(submissions)
 
 
 def attached_files(profile_id: Column[int]) -> ColumnElement[str]:
@@ -13,9 +89,305 @@ def attached_files(profile_id: Column[int]) -> ColumnElement[str]:
         attachments.c.profile_id == profile_id,
         {
             "id": attachments.c.id,
+            "blob_id": case((_has_bytes, blobs.c.id)),
             "slot": attachments.c.slot,
             "position": attachments.c.position,
             "byte_size": blobs.c.byte_size,
             "filename": blobs.c.filename,
         },
     )
+
+
+def create_blob(
+    connection: Connection, user_id: int, blob: NewBlob, key: str, service: str, now: datetime
+) -> int:
+    """The id of a blob whose bytes are still to come. Raises `TooManyBlobs`."""
+    connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+    waiting = select(func.count()).where(
+        blobs.c.user_id == user_id, blobs.c.unattached_since.is_not(None)
+    )
+    if connection.execute(waiting).scalar_one() >= MOST_UNATTACHED:
+        raise TooManyBlobs
+    created = connection.execute(
+        insert(blobs).returning(blobs.c.id),
+        {
+            **blob._asdict(),
+            "key": key,
+            "service_name": service,
+            "user_id": user_id,
+            "created_at": now,
+            "unattached_since": now,
+        },
+    )
+    return int(created.scalar_one())
+
+
+def find_blob(connection: Connection, blob_id: int) -> Blob | None:
+    """The blob of that id."""
+    row = connection.execute(_BLOB.where(blobs.c.id == blob_id)).first()
+    return Blob(*row) if row else None
+
+
+def find_blob_to_upload(connection: Connection, blob_id: int) -> Blob | None:
+    """The blob of that id, unless it is being purged or its driver closed the account."""
+    open_account = exists().where(users.c.id == blobs.c.user_id, users.c.closed_at.is_(None))
+    row = connection.execute(
+        _BLOB.where(blobs.c.id == blob_id, blobs.c.purged_at.is_(None), open_account)
+    ).first()
+    return Blob(*row) if row else None
+
+
+def find_blobs(connection: Connection, blob_ids: Collection[int]) -> dict[int, Blob]:
+    """The blobs of those ids that there are."""
+    rows = connection.execute(_BLOB.where(blobs.c.id.in_(blob_ids)))
+    return {row.id: Blob(*row) for row in rows}
+
+
+def find_placed(connection: Connection, user_id: int, profile_id: int) -> dict[int, str]:
+    """The blobs attached to the driver's profile, and where."""
+    rows = connection.execute(
+        select(attachments.c.blob_id, attachments.c.slot)
+        .join(blobs)
+        .where(attachments.c.profile_id == profile_id, blobs.c.user_id == user_id)
+    )
+    return {row.blob_id: row.slot for row in rows}
+
+
+def mark_uploaded(connection: Connection, blob_id: int, now: datetime) -> bool:
+    """The blob's bytes are in storage; whether there still is such a blob."""
+    marked = connection.execute(
+        update(blobs)
+        .where(blobs.c.id == blob_id, blobs.c.purged_at.is_(None))
+        .values(
+            uploaded_at=func.coalesce(blobs.c.uploaded_at, literal(now, blobs.c.uploaded_at.type))
+        )
+    )
+    return marked.rowcount == 1
+
+
+def mark_inspected(
+    connection: Connection, blob_id: int, key: str, content_type: str, now: datetime
+) -> bool:
+    """What is under `key` was looked into, is of that type, and is the blob's from now on.
+
+    Not when other bytes were first, or the blob is to go: whether it is.
+    """
+    marked = connection.execute(
+        update(blobs)
+        .where(blobs.c.id == blob_id, blobs.c.detected_type.is_(None), blobs.c.purged_at.is_(None))
+        .values(
+            key=key,
+            detected_type=content_type,
+            uploaded_at=func.coalesce(blobs.c.uploaded_at, literal(now, blobs.c.uploaded_at.type)),
+        )
+    )
+    return marked.rowcount == 1
+
+
+def place_files(
+    connection: Connection, user_id: int, profile_id: int, placing: Placing, now: datetime
+) -> bool:
+    """Put the blobs in their places, of a profile that is locked: whether that changes anything.
+
+    What was there and is not wanted any more leaves. Raises `NotAttachable`.
+    """
+    present = _present(connection, profile_id, placing)
+    changed = {slot: ids for slot, ids in placing.items() if list(ids) != present[slot]}
+    for slot, ids in changed.items():
+        _take_out(connection, profile_id, slot, set(present[slot]) - set(ids), now)
+    for slot, ids in changed.items():
+        _put_in(connection, user_id, profile_id, slot, ids, now)
+    return bool(changed)
+
+
+def take_out_files(connection: Connection, profile_id: int, now: datetime) -> None:
+    """Empty every place of a profile that is about to go."""
+    rows = connection.execute(
+        select(attachments.c.slot, attachments.c.blob_id).where(
+            attachments.c.profile_id == profile_id
+        )
+    ).all()
+    for row in rows:
+        _take_out(connection, profile_id, row.slot, {row.blob_id}, now)
+
+
+def _present(connection: Connection, profile_id: int, placing: Placing) -> dict[str, list[int]]:
+    rows = connection.execute(
+        select(attachments.c.slot, attachments.c.blob_id)
+        .where(attachments.c.profile_id == profile_id, attachments.c.slot.in_(placing))
+        .order_by(attachments.c.position, attachments.c.id)
+    )
+    present: dict[str, list[int]] = {slot: [] for slot in placing}
+    for row in rows:
+        present[row.slot].append(row.blob_id)
+    return present
+
+
+def _take_out(
+    connection: Connection, profile_id: int, slot: str, blob_ids: Collection[int], now: datetime
+) -> None:
+    """Its file may be attached again for a day; one that was handed in is withdrawn and kept."""
+    connection.execute(
+        delete(attachments).where(
+            attachments.c.profile_id == profile_id,
+            attachments.c.slot == slot,
+            attachments.c.blob_id.in_(blob_ids),
+        )
+    )
+    connection.execute(update(blobs).where(blobs.c.id.in_(blob_ids)).values(unattached_since=now))
+    connection.execute(
+        update(submissions)
+        .where(submissions.c.blob_id.in_(blob_ids), _is_undecided())
+        .values(withdrawn_at=now)
+    )
+
+
+def _is_undecided() -> ColumnElement[bool]:
+    """Nobody has decided on it, and it stands."""
+    return submissions.c.withdrawn_at.is_(None)
+
+
+def _put_in(
+    connection: Connection,
+    user_id: int,
+    profile_id: int,
+    slot: str,
+    blob_ids: Sequence[int],
+    now: datetime,
+) -> None:
+    here = _present(connection, profile_id, {slot: ()})[slot]
+    locked = connection.execute(_BLOB.where(blobs.c.id.in_(blob_ids)).with_for_update())
+    found = {row.id: Blob(*row) for row in locked}
+    for position, blob_id in enumerate(blob_ids):
+        if blob_id in here:
+            _move(connection, blob_id, position)
+            continue
+        blob = found.get(blob_id)
+        if blob is None or not blob.may_be_attached(user_id, now) or not blob.detected_type:
+            raise NotAttachable(slot)
+        _attach(connection, profile_id, slot, blob_id, position, now)
+        if slot in COMPLIANCE_SLOTS:
+            _submit(connection, user_id, slot, blob_id, now)
+
+
+def _move(connection: Connection, blob_id: int, position: int) -> None:
+    connection.execute(
+        update(attachments).where(attachments.c.blob_id == blob_id).values(position=position)
+    )
+
+
+def _attach(
+    connection: Connection, profile_id: int, slot: str, blob_id: int, position: int, now: datetime
+) -> None:
+    connection.execute(
+        insert(attachments),
+        {
+            "profile_id": profile_id,
+            "blob_id": blob_id,
+            "slot": slot,
+            "position": position,
+            "created_at": now,
+        },
+    )
+    connection.execute(update(blobs).where(blobs.c.id == blob_id).values(unattached_since=None))
+
+
+def _submit(connection: Connection, user_id: int, kind: str, blob_id: int, now: datetime) -> None:
+    connection.execute(
+        insert(submissions),
+        {"user_id": user_id, "kind": kind, "blob_id": blob_id, "created_at": now},
+    )
+
+
+def find_viewable(connection: Connection, blob_id: int) -> Viewable | None:
+    """The file of that blob, if its bytes are there."""
+    is_open = and_(users.c.id.is_not(None), users.c.closed_at.is_(None))
+    row = connection.execute(
+        select(
+            blobs.c.key,
+            blobs.c.filename,
+            func.coalesce(blobs.c.detected_type, UNKNOWN_TYPE).label("content_type"),
+            blobs.c.byte_size,
+            blobs.c.checksum,
+            blobs.c.user_id,
+            is_open.label("is_open"),
+            or_(_is_attached, _is_submitted).label("is_held"),
+        )
+        .select_from(blobs.outerjoin(users))
+        .where(blobs.c.id == blob_id, _has_bytes)
+    ).first()
+    if row is None:
+        return None
+    subject = Subject(row.user_id, bool(row.is_open), bool(row.is_held))
+    return Viewable(row.key, row.filename, row.content_type, row.byte_size, row.checksum, subject)
+
+
+def record_view(
+    connection: Connection,
+    user_id: int | None,
+    blob_id: int,
+    viewer: Viewer,
+    manner: str,
+    now: datetime,
+) -> None:
+    """`viewer` is shown the file, as `manner` says."""
+    connection.execute(
+        insert(file_views),
+        {
+            "user_id": user_id,
+            "blob_id": blob_id,
+            "viewer_kind": viewer.kind,
+            "viewer_id": viewer.id,
+            "manner": manner,
+            "viewed_at": now,
+        },
+    )
+
+
+def find_unattached(connection: Connection, until: datetime, most: int) -> list[int]:
+    """Blobs that wait to be attached since `until` or longer."""
+    old = select(blobs.c.id).where(blobs.c.unattached_since <= until, blobs.c.purged_at.is_(None))
+    return list(connection.execute(old.order_by(blobs.c.unattached_since).limit(most)).scalars())
+
+
+def condemn_blobs(connection: Connection, blob_ids: Collection[int], now: datetime) -> None:
+    """Of these, what nobody holds is to go; what was handed in stays, but waits no more."""
+    locked = select(blobs.c.id).where(
+        blobs.c.id.in_(blob_ids), blobs.c.unattached_since.is_not(None)
+    )
+    still = set(connection.execute(locked.with_for_update()).scalars())
+    held = select(submissions.c.blob_id).where(submissions.c.blob_id.in_(still))
+    kept = set(connection.execute(held).scalars())
+    connection.execute(update(blobs).where(blobs.c.id.in_(kept)).values(unattached_since=None))
+    connection.execute(update(blobs).where(blobs.c.id.in_(still - kept)).values(purged_at=now))
+
+
+def find_condemned(connection: Connection, most: int) -> list[tuple[int, str]]:
+    """Ids and keys of blobs whose bytes are to go, or whose row."""
+    rows = connection.execute(
+        select(blobs.c.id, blobs.c.key)
+        .where(
+            blobs.c.purged_at.is_not(None),
+            or_(blobs.c.uploaded_at.is_not(None), blobs.c.unattached_since.is_not(None)),
+        )
+        .limit(most)
+    )
+    return [(row.id, row.key) for row in rows]
+
+
+def forget_bytes(connection: Connection, blob_id: int) -> None:
+    """The blob's bytes are gone, and so is its row, unless a place or a submission names it."""
+    connection.execute(delete(blobs).where(blobs.c.id == blob_id, ~_is_attached, ~_is_submitted))
+    connection.execute(
+        update(blobs).where(blobs.c.id == blob_id).values(uploaded_at=None, unattached_since=None)
+    )
+
+
+def known_keys(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of `keys` that a blob has."""
+    return set(connection.execute(select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
+
+
+def has_blobs(connection: Connection) -> bool:
+    """Whether there is any blob."""
+    return connection.execute(select(blobs.c.id).limit(1)).first() is not None

@@ -57,7 +57,7 @@ def judge_profile_row(given: Given, now: datetime) -> Fields:
     fields = Fields(given, every=True)
     _take(fields, given, "id", id_value)
     _take(fields, given, "user_id", id_value)
-    told = judge_profile(given, every=True)
+    told, _ = judge_profile(given, every=True)
     fields.taken.update(told.taken)
     fields.errors.update(told.errors)
     _take(fields, given, "created_at", moment_value, missing=now)

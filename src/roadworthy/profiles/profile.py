@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roadworthy.documents import refuse_files
+from roadworthy.documents import Wanted, judge_files
 from roadworthy.wire import Fields
 
 ENGLISH_LEVELS = ("basic", "conversational", "fluent", "native")
@@ -31,8 +31,8 @@ COMPLIANCE_DOCUMENTS = (
 """The kinds a driver must hand in, in the documented order."""
 
 
-def judge_profile(given: Mapping[str, Any], *, every: bool) -> Fields:
-    """What of `given` is taken and what is refused, in the documented order.
+def judge_profile(given: Mapping[str, Any], *, every: bool) -> tuple[Fields, Wanted]:
+    """What of `given` is taken and what is refused, in the documented order; the files it wants.
 
     `every` asks for a whole profile; without it only the fields given are judged.
     """
@@ -45,5 +45,4 @@ def judge_profile(given: Mapping[str, Any], *, every: bool) -> Fields:
     fields.text("contact_phone_number", required=True)
     fields.text("bio", most=LONGEST_BIO)
     fields.choice("english_level", ENGLISH_LEVELS)
-    refuse_files(given, fields)
-    return fields
+    return fields, judge_files(given, fields)

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from roadworthy.accounts import token_is_revoked, users
 from roadworthy.database import Connection, Prepared, json_rows
-from roadworthy.documents import attached_files
+from roadworthy.documents import Placing, attached_files, place_files, take_out_files
 from roadworthy.profiles.profile import FIELDS
 from roadworthy.profiles.tables import (
     activities,
@@ -124,22 +124,29 @@ def create_profile(
 
 
 def change_profile(
-    connection: Connection, profile_id: int, values: Mapping[str, Any], now: datetime
+    connection: Connection,
+    profile_id: int,
+    values: Mapping[str, Any],
+    placing: Placing,
+    now: datetime,
 ) -> dict[str, Any] | None:
-    """The profile with `values` in place, its earlier ones kept; `None` when it is gone.
+    """The profile with `values` and files in place; `None` when it is gone.
 
-    Values that change nothing make no new version.
+    Earlier values are kept. What changes nothing makes no new version. Raises `NotAttachable`.
     """
     present = _lock(connection, profile_id)
     if present is None:
         return None
+    changes: dict[str, Any] = {}
     if any(present[name] != value for name, value in values.items()):
         now = _after(present, now)
         _keep(connection, profile_id, now)
+        changes = {**values, "updated_at": now}
+    if place_files(connection, present["user_id"], profile_id, placing, now) or changes:
         connection.execute(
             update(profiles)
             .where(profiles.c.id == profile_id)
-            .values(**values, version=present["version"] + 1, updated_at=now)
+            .values(**changes, version=present["version"] + 1)
         )
     return find_profile(connection, profile_id)
 
@@ -152,11 +159,15 @@ def note_account_change(connection: Connection, user_id: int) -> None:
 
 
 def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bool:
-    """Whether there was a profile to delete; its values are kept as its last version."""
+    """Whether there was a profile to delete; its values are kept as its last version.
+
+    What was handed in is withdrawn, and kept.
+    """
     present = _lock(connection, profile_id)
     if present is None:
         return False
     _keep(connection, profile_id, _after(present, now))
+    take_out_files(connection, profile_id, now)
     connection.execute(delete(profiles).where(profiles.c.id == profile_id))
     return True
 

@@ -1,13 +1,13 @@
 """The one place that turns a profile into bytes."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from roadworthy.documents import AttachedFile, in_list, in_slot
+from roadworthy.documents import AttachedFile, Links, Outlook, in_list, in_slot
 from roadworthy.profiles.profile import COMPLIANCE_DOCUMENTS
 from roadworthy.profiles.schemas import (
     Activity,
@@ -31,6 +31,12 @@ class Rendering:
     version: int
     body: bytes
     etag: str
+    outlook: Outlook | None
+    """What the URLs in it depend on, if there are any."""
+
+    def holds(self, outlook: Callable[[], Outlook]) -> bool:
+        """Whether it is what would be shown now."""
+        return self.outlook is None or self.outlook == outlook()
 
     @property
     def size(self) -> int:
@@ -67,9 +73,12 @@ class Renderings:
         return rendering
 
 
-def render(row: Mapping[str, Any]) -> Rendering:
-    """The documented bytes of a profile read whole (`find_profile`)."""
-    return _rendering(row["version"], _profile(row))
+def render(row: Mapping[str, Any], links: Links | None) -> Rendering:
+    """The documented bytes of a profile read whole (`find_profile`); `links` for its files."""
+    files: list[AttachedFile] = _decoded("files", row)
+    body = _ENCODER.encode(ProfileBody(_profile(row, files, links)))
+    outlook = links.outlook if links and files else None
+    return Rendering(row["version"], body, etag_of(body), outlook)
 
 
 def render_new(
@@ -77,38 +86,37 @@ def render_new(
 ) -> Rendering:
     """The same for a profile just created: at version 1, with nothing attached to it yet."""
     account = {"email": email, "phone_number": phone_number}
-    return render({**_BLANK, **values, **account, "id": profile_id, "version": 1})
+    return render({**_BLANK, **values, **account, "id": profile_id, "version": 1}, None)
 
 
-def _profile(row: Mapping[str, Any]) -> Profile:
-    files: list[AttachedFile] = _decoded("files", row)
+def _profile(row: Mapping[str, Any], files: Sequence[AttachedFile], links: Links | None) -> Profile:
     return Profile(
         id=row["id"],
         activities=_decoded("activities", row),
         bio=row["bio"],
         birth_date=row["birth_date"],
-        child_safeguard_training=in_slot(files, "child_safeguard_training"),
+        child_safeguard_training=in_slot(files, "child_safeguard_training", links),
         compliance_documents=COMPLIANCE_DOCUMENTS,
         contact_phone_number=row["contact_phone_number"],
-        cpc=in_slot(files, "cpc"),
-        cv=in_slot(files, "cv"),
-        dbs=in_slot(files, "dbs"),
-        documents=in_list(files, "documents"),
-        driving_license=in_list(files, "driving_license"),
+        cpc=in_slot(files, "cpc", links),
+        cv=in_slot(files, "cv", links),
+        dbs=in_slot(files, "dbs", links),
+        documents=in_list(files, "documents", links),
+        driving_license=in_list(files, "driving_license", links),
         email=row["email"],
-        enchanced_dbs=in_slot(files, "enchanced_dbs"),
+        enchanced_dbs=in_slot(files, "enchanced_dbs", links),
         english_level=row["english_level"],
         experiences=_decoded("experiences", row),
         first_name=row["first_name"],
         interviews=_decoded("interviews", row),
         last_name=row["last_name"],
         licenses=_decoded("licenses", row),
-        medical_check=in_slot(files, "medical_check"),
+        medical_check=in_slot(files, "medical_check", links),
         phone_number=row["phone_number"],
         postcode=row["postcode"],
         reviews=_decoded("reviews", row),
         start_date=row["start_date"],
-        tacho=in_slot(files, "tacho"),
+        tacho=in_slot(files, "tacho", links),
     )
 
 
@@ -131,11 +139,6 @@ def _decoded(name: str, row: Mapping[str, Any]) -> list[Any]:
     """A collection in the order of its ids; the database says `null` or `[]` for none."""
     text = row[name]
     return sorted(_DECODERS[name].decode(text), key=lambda entry: entry.id) if text else []
-
-
-def _rendering(version: int, profile: Profile) -> Rendering:
-    body = _ENCODER.encode(ProfileBody(profile))
-    return Rendering(version, body, etag_of(body))
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)  # a `Moment` is the text it shows

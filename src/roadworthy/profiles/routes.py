@@ -7,6 +7,17 @@ from typing import Any
 
 from roadworthy.accounts import TokenRefused, Tokens, bearer
 from roadworthy.database import Connection, Database, IntegrityError
+from roadworthy.documents import (
+    LISTS,
+    MOST_IN_LIST,
+    SLOTS,
+    Documents,
+    Links,
+    NotAttachable,
+    Placing,
+    Wanted,
+    place_files,
+)
 from roadworthy.profiles.profile import ENGLISH_LEVELS, FIELDS, LONGEST_BIO, judge_profile
 from roadworthy.profiles.queries import (
     Driver,
@@ -20,6 +31,7 @@ from roadworthy.profiles.representation import Rendering, Renderings, render, re
 from roadworthy.profiles.schemas import ProfileBody
 from roadworthy.wire import (
     BadRequest,
+    Fields,
     Idempotency,
     Keep,
     NotFound,
@@ -33,7 +45,7 @@ from roadworthy.wire import (
     nested,
     shapes,
 )
-from roadworthy.wire.values import TAKEN
+from roadworthy.wire.values import INVALID, TAKEN
 
 PATH = "/api/v1/users/profile"
 
@@ -43,9 +55,16 @@ BRIEF_SECONDS = 0.5
 class ProfileRoutes:
     """Create, show, change and delete a driver's profile; `clock` gives the time, in UTC."""
 
-    def __init__(self, database: Database, tokens: Tokens, clock: Callable[[], datetime]):
+    def __init__(
+        self,
+        database: Database,
+        tokens: Tokens,
+        documents: Documents,
+        clock: Callable[[], datetime],
+    ):
         self._database = database
         self._tokens = tokens
+        self._documents = documents
         self._clock = clock
         self._renderings = Renderings()
         self._idempotency = Idempotency(database, clock)
@@ -65,50 +84,76 @@ class ProfileRoutes:
         )
 
     async def _create(self, request: Request, driver: Driver, keep: Keep | None) -> Response:
-        fields = judge_profile(await _given(request), every=True)
+        fields, wanted = judge_profile(await _given(request), every=True)
         if driver.profile_id is not None:
             fields.refuse("user", TAKEN)
-        if fields.errors:
-            raise Unprocessable(fields.errors)
+        placing = await self._checked(driver, wanted, fields)
+        links = self._links(request, driver)
         try:
-            registered = await self._register(driver, fields.taken, keep)
+            registered = await self._register(driver, fields.taken, placing, links, keep)
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
+        except NotAttachable as error:
+            raise Unprocessable({error.slot: [INVALID]}) from None
         if registered is None:  # the account was changed a moment ago
             return await self._create(request, await self._driver(request), keep)
         return self._shown(*registered)
 
     async def _register(
-        self, driver: Driver, values: Mapping[str, Any], keep: Keep | None
+        self,
+        driver: Driver,
+        values: Mapping[str, Any],
+        placing: Placing,
+        links: Links,
+        keep: Keep | None,
     ) -> tuple[int, Rendering] | None:
         now = self._clock()
-        if keep is None:
-            return await self._database.write_one(_register, driver, values, now)
-        return await self._database.write(_register, driver, values, now, keep)
+        if not any(placing.values()):
+            if keep is None:
+                return await self._database.write_one(_register, driver, values, now)
+            return await self._database.write(_register, driver, values, now, keep)
+
+        def register(connection: Connection) -> tuple[int, Rendering] | None:
+            profile_id = create_profile(connection, driver, values, now)
+            if profile_id is None:
+                return None
+            place_files(connection, driver.id, profile_id, placing, now)
+            profile = find_profile(connection, profile_id)
+            assert profile is not None  # noqa: S101 -- it has just been created
+            rendering = render(profile, links)
+            if keep:
+                keep(connection, 200, rendering.body)
+            return profile_id, rendering
+
+        return await self._database.write(register)
 
     async def show(self, request: Request) -> Response:
         """The driver's profile."""
-        profile_id, version = _profile_of(await self._driver(request))
+        driver = await self._driver(request)
+        profile_id, version = _profile_of(driver)
         known = self._renderings.find(profile_id, version)
-        if known is not None:
+        if known is not None and known.holds(lambda: self._documents.outlook(request)):
             return Response(200, known.body, etag=known.etag)
         profile = await self._database.read(find_profile, profile_id)
         if profile is None:
             raise NotFound
-        return self._shown(profile_id, render(profile))
+        return self._shown(profile_id, render(profile, self._links(request, driver)))
 
     async def change(self, request: Request) -> Response:
         """Change the fields that are given."""
-        profile_id, _ = _profile_of(await self._driver_with_body(request))
-        fields = judge_profile(await _given(request), every=False)
-        if fields.errors:
-            raise Unprocessable(fields.errors)
-        changed = await self._database.write(
-            change_profile, profile_id, fields.taken, self._clock()
-        )
+        driver = await self._driver_with_body(request)
+        profile_id, _ = _profile_of(driver)
+        fields, wanted = judge_profile(await _given(request), every=False)
+        placing = await self._checked(driver, wanted, fields)
+        try:
+            changed = await self._database.write(
+                change_profile, profile_id, fields.taken, placing, self._clock()
+            )
+        except NotAttachable as error:
+            raise Unprocessable({error.slot: [INVALID]}) from None
         if changed is None:
             raise NotFound
-        return self._shown(profile_id, render(changed))
+        return self._shown(profile_id, render(changed, self._links(request, driver)))
 
     async def delete(self, request: Request) -> Response:
         """Delete the profile; what it said is kept for the days it held."""
@@ -136,6 +181,20 @@ class ProfileRoutes:
         if driver.profile_id is not None or request.method == "POST":
             await request.body()
         return driver if time.monotonic() - began < BRIEF_SECONDS else await self._driver(request)
+
+    async def _checked(self, driver: Driver, wanted: Wanted, fields: Fields) -> Placing:
+        """The blobs for their places. Raises `Unprocessable` when a field or a file is refused."""
+        placing: Placing = {}
+        if wanted:
+            placing, errors = await self._documents.check(driver.id, driver.profile_id, wanted)
+            for name, messages in errors.items():
+                fields.errors[name] = messages
+        if fields.errors:
+            raise Unprocessable(fields.errors)
+        return placing
+
+    def _links(self, request: Request, driver: Driver) -> Links:
+        return self._documents.links(driver.id, self._documents.outlook(request))
 
     def _shown(self, profile_id: int, rendering: Rendering) -> Response:
         self._renderings.keep(profile_id, rendering)
@@ -170,7 +229,7 @@ def _register(
 
 
 async def _given(request: Request) -> Parameters:
-    given = await nested(request, "profile", FIELDS)
+    given = await nested(request, "profile", (*FIELDS, *SLOTS, *LISTS))
     if not given:
         raise BadRequest("profile is missing or empty")
     return given
@@ -178,6 +237,7 @@ async def _given(request: Request) -> Parameters:
 
 _TEXT = shapes.required_text()
 _DAY = shapes.day()
+_FILES, _FILE = shapes.files(MOST_IN_LIST), shapes.file(MOST_IN_LIST)
 _PARAMETERS = (
     Parameter("first_name", "Profile first name", _TEXT, required=True),
     Parameter("last_name", "Profile last name", _TEXT, required=True),
@@ -187,6 +247,10 @@ _PARAMETERS = (
     Parameter("contact_phone_number", "Profile contact phone number", _TEXT, required=True),
     Parameter("bio", "Profile bio", shapes.optional_text(LONGEST_BIO)),
     Parameter("english_level", "Profile English level", shapes.choice(ENGLISH_LEVELS)),
+)
+_FILE_PARAMETERS = (
+    *(Parameter(name, "A signed id; of several photographs, one PDF", _FILE) for name in SLOTS),
+    *(Parameter(name, "Signed ids of exactly what shall be there", _FILES) for name in LISTS),
 )
 _EXAMPLE = {
     "first_name": "Virgie",
@@ -215,7 +279,7 @@ _CREATE = Operation(
     answer=_ANSWER,
     key="profile",
     flat_body=True,
-    parameters=_PARAMETERS,
+    parameters=(*_PARAMETERS, *_FILE_PARAMETERS),
     example=_EXAMPLE,
     signed_in=True,
     keeps_answers=True,
@@ -228,7 +292,7 @@ _CHANGE = Operation(
     answer=_ANSWER,
     key="profile",
     flat_body=True,
-    parameters=tuple(parameter.optional() for parameter in _PARAMETERS),
+    parameters=(*(each.optional() for each in _PARAMETERS), *_FILE_PARAMETERS),
     example={"postcode": "AB1 2CD"},
     signed_in=True,
 )

@@ -56,6 +56,11 @@ passwords_waiting = Gauge(
     "Password checks that wait or run",
     multiprocess_mode="livesum",
 )
+inspections_waiting = Gauge(
+    "roadworthy_inspections_waiting",
+    "Files that wait to be looked into or are",
+    multiprocess_mode="livesum",
+)
 jobs = Gauge(
     "roadworthy_jobs",
     "Jobs by state: waiting, running, failing, dead",

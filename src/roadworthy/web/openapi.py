@@ -13,6 +13,7 @@ from roadworthy.wire.errors import REASONS
 
 Schema = dict[str, Any]
 
+_SUCCESSES = frozenset({200, 201, 206})
 _NO_NAME = re.compile(r"\W+")
 _REF = "#/components/schemas/{name}"
 
@@ -210,8 +211,10 @@ def _response(status: int, meaning: str, method: str, operation: Operation) -> S
     response: Schema = {"description": meaning, "headers": _headers(status, operation)}
     shape = _shape(status, operation)
     if shape and method != "HEAD":
-        content = {"schema": shape, "example": _example(status, operation)}
-        response["content"] = {operation.media_type: content}
+        response["content"] = {"application/json": {"schema": shape}}
+        response["content"]["application/json"]["example"] = _example(status, operation)
+    elif operation.answers_bytes and status in _SUCCESSES and method != "HEAD":
+        response["content"] = {"application/octet-stream": {}}
     return response
 
 
@@ -227,9 +230,9 @@ def _example(status: int, operation: Operation) -> Any:
 
 
 def _shape(status: int, operation: Operation) -> Schema | None:
-    if status in {204, 304}:
+    if status in {204, 302, 304}:
         return None
-    if status in {200, 201}:
+    if status in _SUCCESSES:
         return _ref(operation.schema) if operation.schema else None
     return _ref({401: SignInError, 422: FieldErrors}.get(status, PlainError))
 
@@ -240,12 +243,14 @@ def _ref(shape: type) -> Schema:
 
 def _headers(status: int, operation: Operation) -> Schema:
     headers = {"X-Request-Id": "The client's own id, or a new one", "X-Runtime": "Seconds it took"}
-    if status in {200, 201, 304}:
+    if status in {*_SUCCESSES, 304}:
         headers["ETag"] = "Names this very representation"
     if status == 201 and operation.gives_token:  # noqa: PLR2004
         headers["Authorization"] = "`Bearer` and the token"
     if status == 401:  # noqa: PLR2004
         headers["WWW-Authenticate"] = "`Bearer`"
+    if status == 302:  # noqa: PLR2004
+        headers["Location"] = "Where it is"
     if status in {429, 503}:
         headers["Retry-After"] = "Seconds to wait"
     return {

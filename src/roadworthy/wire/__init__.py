@@ -14,9 +14,16 @@ from roadworthy.wire.errors import (
 from roadworthy.wire.headers import STRICT_TRANSPORT, etag_of
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
-from roadworthy.wire.messages import Request, Response, instant_text, json_response
+from roadworthy.wire.messages import (
+    Request,
+    Response,
+    StreamedResponse,
+    instant_text,
+    json_response,
+)
 from roadworthy.wire.parameters import Number, Parameters, nested, query_parameters
 from roadworthy.wire.queries import purge_answers
+from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
 from roadworthy.wire.values import Fields, text_value
 
@@ -33,11 +40,13 @@ __all__ = [
     "Operation",
     "Parameter",
     "Parameters",
+    "Part",
     "Refusal",
     "Request",
     "Response",
     "Route",
     "ServiceUnavailable",
+    "StreamedResponse",
     "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
@@ -45,6 +54,7 @@ __all__ = [
     "instant_text",
     "json_response",
     "nested",
+    "part_wanted",
     "purge_answers",
     "query_parameters",
     "shapes",

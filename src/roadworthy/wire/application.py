@@ -1,12 +1,15 @@
 """The ASGI application: finds the route, runs its handler, sends what it answers."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 
 import structlog
 
 from roadworthy.database import Busy, Unavailable
+from roadworthy.storage import StorageAway
 from roadworthy.telemetry import log_request, metrics
 from roadworthy.wire.cors import CrossOrigin
 from roadworthy.wire.errors import (
@@ -17,7 +20,14 @@ from roadworthy.wire.errors import (
     ServiceUnavailable,
 )
 from roadworthy.wire.headers import BODILESS, CLOSE, HeaderList, etag_of, headers_of, matches
-from roadworthy.wire.messages import Receive, Request, Response, Scope, Send
+from roadworthy.wire.messages import (
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    StreamedResponse,
+)
 from roadworthy.wire.proxies import Networks
 from roadworthy.wire.routes import Route
 
@@ -25,6 +35,9 @@ log = structlog.get_logger()
 
 Hook = Callable[[], Awaitable[None]]
 Methods = dict[str, Route]
+
+STALL_SECONDS = 60
+"""How long a client may take nothing of what it is sent."""
 
 _SUCCESS = range(200, 300)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
@@ -94,9 +107,12 @@ class Application:
         headers += self._added
         if b"origin" in request.headers:
             headers += self._cross_origin.headers(request)
-        body = b"" if request.method == "HEAD" or response.status in BODILESS else response.body
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        if isinstance(response, StreamedResponse) and _has_body(request, response):
+            await _stream(request, response, receive, send)
+        else:
+            body = response.body if _has_body(request, response) else b""
+            await send({"type": "http.response.body", "body": body})
         self._note(request, methods, response.status, time.perf_counter() - started)
 
     def _find(self, request: Request) -> Methods | None:
@@ -122,7 +138,7 @@ class Application:
             return await _route(request, methods).handler(request)
         except Refusal as refusal:
             return _refused(refusal)
-        except (Busy, Unavailable):
+        except (Busy, Unavailable, StorageAway):
             return _refused(ServiceUnavailable())
         except Exception:
             log.exception("fault", request_id=request.id)
@@ -134,6 +150,40 @@ class Application:
         method = request.method if request.method in _METHODS else "other"
         metrics.observe_request(template, method, status, seconds)
         log_request(request.id, method, template, status, seconds)
+
+
+def _has_body(request: Request, response: Response) -> bool:
+    return request.method != "HEAD" and response.status not in BODILESS
+
+
+async def _stream(
+    request: Request, response: StreamedResponse, receive: Receive, send: Send
+) -> None:
+    """Part by part, as fast as the client takes them.
+
+    When it takes none for long, hangs up, or a part cannot be had, the connection is closed: that
+    the body is not whole is all that can still be said.
+    """
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        async with aclosing(response.parts) as parts:
+            async for part in parts:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                if gone.done():
+                    return
+        await send({"type": "http.response.body", "body": b""})
+    except (TimeoutError, StorageAway):
+        pass
+    except Exception:
+        log.exception("fault", request_id=request.id)
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _route(request: Request, methods: Methods | None) -> Route:

@@ -7,7 +7,7 @@ import msgspec
 
 Headers = Mapping[str, str]
 
-REASONS = {413: "Content Too Large", 422: "Unprocessable Content"}
+REASONS = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """The phrases of RFC 9110 where Python still has older ones."""
 
 
@@ -68,6 +68,15 @@ class TooLarge(_Plain):
 
     def __init__(self, limit: int):
         super().__init__(f"a body may have {limit} bytes")
+
+
+class RangeNotSatisfiable(_Plain):
+    """416: the file, of `size` bytes, has no such part."""
+
+    status = 416
+
+    def __init__(self, size: int):
+        super().__init__(headers={"content-range": f"bytes */{size}"})
 
 
 class TooManyRequests(_Plain):

@@ -53,13 +53,14 @@ def headers_of(response: Response, request_id: str, started: float) -> HeaderLis
     headers.append(VARY)
     if response.etag is not None:
         headers.append((b"etag", response.etag.encode()))
-        headers.append(REVALIDATE)
+    if response.cache_control is not None:
+        headers.append((b"cache-control", response.cache_control.encode()))
     else:
-        headers.append(NO_CACHE)
+        headers.append(NO_CACHE if response.etag is None else REVALIDATE)
     headers.append((b"x-request-id", request_id.encode()))
     headers.append((b"x-runtime", b"%.6f" % (time.perf_counter() - started)))
     if status not in BODILESS:
-        headers.append((b"content-length", b"%d" % len(response.body)))
+        headers.append((b"content-length", b"%d" % response.length))
     if response.headers:
         own = {name.encode() for name in response.headers}
         headers = [header for header in headers if header[0] not in own]

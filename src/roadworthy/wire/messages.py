@@ -2,7 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    MutableMapping,
+)
 from datetime import UTC, datetime
 from random import getrandbits
 from typing import Any
@@ -24,9 +32,15 @@ MOST_HELD_BYTES = 64 * 1024 * 1024
 """Of all bodies that are arriving in this process, unless they are small."""
 SMALL_BYTES = 16 * 1024
 
+SLOWEST_BYTES_A_SECOND = 8 * 1024
+"""Of a body taken part by part, after its first `BODY_SECONDS`: a poor signal does better."""
+MOST_STREAMS = 256
+"""Bodies that are taken part by part in this process at once."""
+
 MOST_DISCARDED_BYTES = 16 * 1024 * 1024
 DISCARD_SECONDS = 5
 
+_HOST = re.compile(r"[\w.\-]+(?::\d{1,5})?|\[[0-9a-fA-F:.]+\](?::\d{1,5})?", re.ASCII)
 _LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
 _OF_PROXIES = frozenset({b"via", b"x-real-ip", b"cf-connecting-ip", b"true-client-ip"})
 _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
@@ -55,6 +69,7 @@ class Request:
         "method",
         "path",
         "query",
+        "scheme",
     )
 
     def __init__(self, scope: Scope, receive: Receive, trusted_proxies: Networks = ()):
@@ -62,6 +77,7 @@ class Request:
         self.path: str = scope["path"]
         self.captured: dict[str, str] = _NOTHING_CAPTURED
         self.query: bytes = scope["query_string"]
+        self.scheme: str = scope.get("scheme", "http")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) != len(scope["headers"]):
             self._join_lines(scope["headers"])
@@ -95,6 +111,12 @@ class Request:
         if forwarded_for is None or not self._trusted_proxies:
             return self._peer
         return client_behind(self._peer, forwarded_for, self._trusted_proxies)
+
+    @property
+    def base_url(self) -> str:
+        """Where the client reached us, by its own word; empty when that is no address."""
+        host = self.headers.get(b"host", b"").decode("latin-1")
+        return f"{self.scheme}://{host}" if _HOST.fullmatch(host) else ""
 
     @property
     def is_local(self) -> bool:
@@ -147,6 +169,37 @@ class Request:
             _arriving.size -= len(body)
         return bytes(body)
 
+    async def parts(self, most: int) -> AsyncIterator[bytes]:
+        """The body of at most `most` bytes, part by part as it arrives.
+
+        Raises a 400, 408, 413 or 503 `Refusal`; use it once, in place of `body`.
+        """
+        declared = self.headers.get(b"content-length")
+        if declared is not None and int(declared) > most:
+            raise TooLarge(most)
+        if _arriving.streams >= MOST_STREAMS:
+            raise ServiceUnavailable
+        _arriving.streams += 1
+        began, size = time.monotonic(), 0
+        try:
+            while not self._is_received:
+                seconds = BODY_SECONDS + size / SLOWEST_BYTES_A_SECOND
+                part = await self._part_within(began + seconds - time.monotonic())
+                size += len(part)
+                if size > most:
+                    raise TooLarge(most)
+                if part:
+                    yield part
+        finally:
+            _arriving.streams -= 1
+
+    async def _part_within(self, seconds: float) -> bytes:
+        try:
+            async with asyncio.timeout(min(seconds, BODY_SECONDS)):
+                return await self._next_part()
+        except TimeoutError:
+            raise RequestTimeout from None
+
     async def _next_part(self) -> bytes:
         message = await self._receive()
         if message["type"] == "http.disconnect":
@@ -174,9 +227,10 @@ class Request:
 
 
 class _Arriving:
-    """The bodies that are not yet whole: slow clients shall not fill the memory."""
+    """The bodies that are not yet whole: slow clients shall not fill the memory, or the disk."""
 
     size = 0
+    streams = 0
 
 
 _arriving = _Arriving()
@@ -199,9 +253,13 @@ def _uuid() -> str:
 
 
 class Response:
-    """What a handler answers. `etag` is computed from `body` when it is not given."""
+    """What a handler answers.
 
-    __slots__ = ("body", "content_type", "etag", "headers", "status")
+    `etag` is computed from `body` when it is not given; `cache_control` may be set where it is not
+    the usual one.
+    """
+
+    __slots__ = ("body", "cache_control", "content_type", "etag", "headers", "status")
 
     def __init__(
         self,
@@ -216,7 +274,39 @@ class Response:
         self.body = body
         self.etag = etag
         self.content_type = content_type
+        self.cache_control: str | None = None
         self.headers = headers
+
+    @property
+    def length(self) -> int:
+        """Of the whole body, in bytes."""
+        return len(self.body)
+
+
+class StreamedResponse(Response):
+    """An answer of `length` bytes that come as `parts`, kept by nobody; HEAD asks for none."""
+
+    __slots__ = ("_length", "parts")
+
+    def __init__(
+        self,
+        status: int,
+        parts: AsyncGenerator[bytes, None],
+        length: int,
+        *,
+        etag: str,
+        content_type: str,
+        headers: dict[str, str],
+    ):
+        super().__init__(status, etag=etag, content_type=content_type, headers=headers)
+        self.cache_control = "private, no-store"
+        self.parts = parts
+        self._length = length
+
+    @property
+    def length(self) -> int:
+        """Of the whole body, in bytes."""
+        return self._length
 
 
 def json_response(status: int, value: object, headers: dict[str, str] | None = None) -> Response:

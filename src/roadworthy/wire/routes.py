@@ -57,7 +57,8 @@ class Operation:
     """An example of a successful body."""
     gives_token: bool = False
     conditional: bool = False
-    media_type: str = "application/json"
+    answers_bytes: bool = False
+    """Whether a successful body is no JSON."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ Schema = Mapping[str, Any]
 NOT_BLANK = rf"^[^\u0000]*[^\u0000{SPACES}][^\u0000]*$"
 ANY_TEXT = r"^[^\u0000]*$"
 
+_SIGNED_ID = {"type": "string", "format": "signed-id"}
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -44,6 +46,21 @@ def day() -> Shape:
         "examples": ["2000-03-20", "2000-03-20T23:30:00-05:00", "20/03/2000"],
     }
     return Shape(text, text)
+
+
+def files(most: int) -> Shape:
+    """A list of signed ids, or nothing; one that is not ours is refused. Forms name it `…[]`."""
+    entries = {
+        "type": "array",
+        "maxItems": most,
+        "items": {"anyOf": [_SIGNED_ID, {"type": "null"}]},
+    }
+    return Shape({"anyOf": [entries, {"enum": [None, ""]}]}, _SIGNED_ID)
+
+
+def file(most: int) -> Shape:
+    """A signed id, a list of some, or nothing; one that is not ours is refused."""
+    return Shape({"anyOf": [_SIGNED_ID, *files(most).json["anyOf"]]}, _SIGNED_ID)
 
 
 def choice(choices: tuple[str, ...]) -> Shape:

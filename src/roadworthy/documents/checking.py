@@ -1,0 +1,163 @@
+"""Looks into files before they are attached. What we do not take is removed at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+
+from roadworthy.database import Database
+from roadworthy.documents.attachment import SLOTS
+from roadworthy.documents.blob import PDF, joined_name, refusal_in
+from roadworthy.documents.files import Files
+from roadworthy.documents.queries import (
+    Blob,
+    find_blob,
+    find_blobs,
+    find_placed,
+    mark_inspected,
+)
+from roadworthy.documents.signatures import Signatures
+from roadworthy.documents.wanted import Wanted
+from roadworthy.inspection import IMAGES, FileRefused, Inspector, InspectorBusy, ScannerAway
+from roadworthy.storage import NotStored
+from roadworthy.wire import ServiceUnavailable
+from roadworthy.wire.values import INVALID, Refused
+
+RETRY_SECONDS = 10
+"""Until files can be looked into again."""
+NOT_PHOTOGRAPHS = "must be photographs where there are several"
+
+
+class Checking:
+    """Makes of the files that a request wants those that may be attached."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        inspector: Inspector,
+        signatures: Signatures,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._files = files
+        self._storage = files.storage
+        self._inspector = inspector
+        self._signatures = signatures
+        self._clock = clock
+
+    async def check(
+        self, user_id: int, profile_id: int | None, wanted: Wanted
+    ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
+        """The blobs for each slot, and what is wrong with those for other slots.
+
+        Several photographs for a place for one have become one PDF. Raises `ServiceUnavailable`
+        when they cannot be looked into now.
+        """
+        placed: dict[int, str] = {}
+        if profile_id is not None and any(wanted.values()):
+            placed = await self._database.read(find_placed, user_id, profile_id)
+        placing: dict[str, list[int]] = {}
+        errors: dict[str, list[str]] = {}
+        for slot, signed_ids in wanted.items():
+            try:
+                placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed)
+            except Refused as refused:
+                errors[slot] = [str(refused)]
+            except (InspectorBusy, ScannerAway):
+                raise ServiceUnavailable(RETRY_SECONDS) from None
+        return placing, errors
+
+    async def _check_slot(
+        self, user_id: int, slot: str, signed_ids: Sequence[str], placed: Mapping[int, str]
+    ) -> list[int]:
+        blobs = []
+        for blob in await self._named(signed_ids):
+            if placed.get(blob.id) == slot:
+                blobs.append(blob)
+            elif blob.may_be_attached(user_id, self._clock()):
+                blobs.append(await self._checked(blob, slot))
+            else:
+                raise Refused(INVALID)
+        if slot in SLOTS and len(blobs) > 1:
+            return [await self._joined(user_id, blobs)]
+        return [blob.id for blob in blobs]
+
+    async def _named(self, signed_ids: Sequence[str]) -> list[Blob]:
+        ids = dict.fromkeys(self._signatures.blob_of(signed_id) for signed_id in signed_ids)
+        found = await self._database.read(find_blobs, [each for each in ids if each]) if ids else {}
+        if len(found) < len(ids):
+            raise Refused(INVALID)
+        return [found[blob_id] for blob_id in ids if blob_id]
+
+    async def _checked(self, blob: Blob, slot: str) -> Blob:
+        if blob.detected_type is None:
+            blob = await self._inspected(blob)
+        reason = refusal_in(slot, blob.detected_type or "")
+        if reason:
+            await self._files.discard(blob)
+            raise Refused(reason)
+        return blob
+
+    async def _inspected(self, blob: Blob) -> Blob:
+        """The blob with its type known; its bytes are where nobody can change them any more."""
+        key = blob.key if blob.uploaded_at else await self._storage.accept(blob.key)
+        if key is None:
+            raise Refused(INVALID)
+        try:
+            content_type = await self._inspect(blob, key)
+        except Refused:
+            await self._files.discard(blob)
+            await self._remove_copy(blob, key)
+            raise
+        if not await self._database.write(
+            mark_inspected, blob.id, key, content_type, self._clock()
+        ):
+            return await self._inspected_by_another(blob, key)
+        if key != blob.key:
+            await self._storage.delete(blob.key)
+        return blob._replace(key=key, detected_type=content_type)
+
+    async def _inspect(self, blob: Blob, key: str) -> str:
+        try:
+            async with self._storage.fetched(key) as path:
+                if blob.uploaded_at is None:
+                    file = await self._storage.spool.measure(path)
+                    if (file.byte_size, file.checksum) != (blob.byte_size, blob.checksum):
+                        raise Refused(INVALID)
+                return await self._inspector.inspect(path)
+        except FileRefused as refused:
+            raise Refused(str(refused)) from None
+        except NotStored:
+            raise Refused(INVALID) from None
+
+    async def _inspected_by_another(self, blob: Blob, key: str) -> Blob:
+        await self._remove_copy(blob, key)
+        found = await self._database.read(find_blob, blob.id)
+        if found is None or found.detected_type is None or found.purged_at is not None:
+            raise Refused(INVALID)
+        return found
+
+    async def _remove_copy(self, blob: Blob, key: str) -> None:
+        if key != blob.key:
+            await self._storage.delete(key)
+
+    async def _joined(self, user_id: int, blobs: Sequence[Blob]) -> int:
+        """The id of one PDF of the photographs, in their order."""
+        if any(blob.detected_type not in IMAGES for blob in blobs):
+            raise Refused(NOT_PHOTOGRAPHS)
+        async with AsyncExitStack() as stack:
+            paths = [
+                await stack.enter_async_context(self._storage.fetched(blob.key)) for blob in blobs
+            ]
+            target = await stack.enter_async_context(self._storage.spool.empty())
+            try:
+                await self._inspector.join(paths, target)
+            except FileRefused as refused:
+                raise Refused(str(refused)) from None
+            file = await self._storage.spool.measure(target)
+            blob_id = await self._files.keep(user_id, file, joined_name(blobs[0].filename), PDF)
+        joined = await self._database.read(find_blob, blob_id)
+        if joined is None:
+            raise Refused(INVALID)
+        await self._database.write(mark_inspected, blob_id, joined.key, PDF, self._clock())
+        return blob_id

@@ -1,0 +1,112 @@
+"""Takes files in and throws them out: bytes in storage, and the rows that name them.
+
+A row comes before its bytes and goes after them, so that whatever breaks in between, no bytes are
+left that nothing names.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from roadworthy.database import Database
+from roadworthy.documents.blob import NewBlob, too_big
+from roadworthy.documents.queries import (
+    Blob,
+    TooManyBlobs,
+    condemn_blobs,
+    create_blob,
+    find_blob,
+    forget_bytes,
+    mark_uploaded,
+)
+from roadworthy.storage import SpooledFile, Storage, TooLong, new_key
+from roadworthy.wire import NotFound, TooManyRequests, Unprocessable
+from roadworthy.wire.values import INVALID, Refused
+
+MOST_AT_ONCE = 8
+"""Files of one driver that arrive in this process at the same time."""
+RETRY_SECONDS = 60 * 60
+"""Until some of the blobs that wait may have been purged."""
+
+
+class Files:
+    """The files of drivers, of at most `most_bytes` each; `clock` gives the time, in UTC."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        most_bytes: int,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._clock = clock
+        self._arriving: Counter[int] = Counter()
+        self.storage = storage
+        self.most_bytes = most_bytes
+
+    @contextmanager
+    def room_for(self, user_id: int) -> Iterator[None]:
+        """While a file of the driver arrives. Raises `TooManyRequests`."""
+        if self._arriving[user_id] >= MOST_AT_ONCE:
+            raise TooManyRequests(1)
+        self._arriving[user_id] += 1
+        try:
+            yield
+        finally:
+            self._arriving[user_id] -= 1
+            if not self._arriving[user_id]:
+                del self._arriving[user_id]
+
+    async def keep(self, user_id: int, file: SpooledFile, filename: str, content_type: str) -> int:
+        """The id of a new blob of the driver, with the bytes of `file`, which is moved away.
+
+        Raises `Refused` when it is empty or too big, and `TooManyRequests`.
+        """
+        if file.byte_size > self.most_bytes:
+            raise Refused(too_big(self.most_bytes))
+        if file.byte_size == 0:
+            raise Refused(INVALID)
+        key, now = new_key(), self._clock()
+        blob = NewBlob(filename, content_type, file.byte_size, file.checksum)
+        try:
+            blob_id = await self._database.write(
+                create_blob, user_id, blob, key, self.storage.name, now
+            )
+        except TooManyBlobs:
+            raise TooManyRequests(RETRY_SECONDS) from None
+        await self.storage.put(key, file.path)
+        await self._database.write(mark_uploaded, blob_id, self._clock())
+        return blob_id
+
+    async def receive(self, blob: Blob, parts: AsyncIterator[bytes]) -> None:
+        """Store the bytes that arrive for `blob`, or, if it has them, see that they are the same.
+
+        Raises `Unprocessable` when they are others than was said, and `NotFound` when it is gone.
+        """
+        try:
+            async with self.storage.spool.receive(parts, blob.byte_size) as file:
+                _require_as_said(file, blob)
+                if blob.uploaded_at is None:
+                    await self.storage.put(blob.key, file.path)
+        except TooLong:
+            raise Unprocessable({"byte_size": [INVALID]}) from None
+        if not await self._database.write(mark_uploaded, blob.id, self._clock()):
+            await self.storage.delete(blob.key)
+            raise NotFound
+
+    async def discard(self, blob: Blob) -> None:
+        """Remove the blob and its bytes, unless something holds it."""
+        await self._database.write(condemn_blobs, [blob.id], self._clock())
+        found = await self._database.read(find_blob, blob.id)
+        if found is not None and found.purged_at is not None:
+            await self.storage.delete(found.key)
+            await self._database.write(forget_bytes, blob.id)
+
+
+def _require_as_said(file: SpooledFile, blob: Blob) -> None:
+    if file.byte_size != blob.byte_size:
+        raise Unprocessable({"byte_size": [INVALID]})
+    if file.checksum != blob.checksum:
+        raise Unprocessable({"checksum": [INVALID]})

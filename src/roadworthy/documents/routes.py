@@ -1,0 +1,379 @@
+"""Direct uploads, as `@rails/activestorage` makes them, and the files themselves."""
+
+import base64
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import Literal
+from urllib.parse import parse_qs, quote
+
+import msgspec
+import structlog
+
+from roadworthy.accounts import Guard
+from roadworthy.database import Connection, Database
+from roadworthy.documents.access import may_see
+from roadworthy.documents.blob import (
+    CONTENT_TYPE_PATTERN,
+    FILENAME_PATTERN,
+    SHOWN_INLINE,
+    NewBlob,
+    content_type_value,
+    judge_blob,
+)
+from roadworthy.documents.files import RETRY_SECONDS, Files
+from roadworthy.documents.links import VIEW_PATH
+from roadworthy.documents.queries import (
+    Blob,
+    TooManyBlobs,
+    Viewable,
+    create_blob,
+    find_blob_to_upload,
+    find_viewable,
+    record_view,
+)
+from roadworthy.documents.schemas import BlobBody, Direct
+from roadworthy.documents.signatures import Permission, Signatures
+from roadworthy.storage import Download, NotStored, Upload, new_key
+from roadworthy.storage.core import UPLOAD_SECONDS
+from roadworthy.wire import (
+    BadRequest,
+    Idempotency,
+    Keep,
+    NotFound,
+    Operation,
+    Parameter,
+    Part,
+    Request,
+    Response,
+    Route,
+    StreamedResponse,
+    TooManyRequests,
+    Unprocessable,
+    instant_text,
+    json_response,
+    nested,
+    part_wanted,
+    shapes,
+)
+from roadworthy.wire.parameters import Parameters
+from roadworthy.wire.values import INVALID, Refused
+
+log = structlog.get_logger()
+
+Manner = Literal["attachment", "inline"]
+
+UPLOAD_PATH = "/rails/active_storage/disk/{token}"
+MOST_BLOB_BYTES = 16 * 1024
+
+SANDBOX = "sandbox; default-src 'none'"
+_NOT_PLAIN = re.compile(r'[^ -~]|["\\%]')
+
+
+class DocumentRoutes:
+    """Announce, send and see files; `clock` gives the time, in UTC."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        guard: Guard,
+        signatures: Signatures,
+        public_url: str,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._files = files
+        self._storage = files.storage
+        self._guard = guard
+        self._signatures = signatures
+        self._public_url = public_url
+        self._clock = clock
+        self._idempotency = Idempotency(database, clock)
+
+    def __iter__(self) -> Iterator[Route]:
+        announcing = _announcing(self._files.most_bytes)
+        yield Route("POST", "/rails/active_storage/direct_uploads", self.announce)
+        yield Route("POST", "/api/v1/direct_uploads", self.announce, announcing)
+        yield Route("PUT", UPLOAD_PATH, self.upload)
+        yield Route("GET", VIEW_PATH, self.show, _SHOW)
+
+    async def announce(self, request: Request) -> Response:
+        """Create a blob, and say where its bytes go."""
+        driver = await self._guard.admit(request)
+        await request.body(MOST_BLOB_BYTES)
+        return await self._idempotency.once(
+            request, driver.id, lambda keep: self._announce(request, driver.id, keep)
+        )
+
+    async def _announce(self, request: Request, user_id: int, keep: Keep | None) -> Response:
+        blob, errors = judge_blob(await _given(request), self._files.most_bytes)
+        if errors:
+            raise Unprocessable(errors)
+        base, key, now = self._base(request), new_key(), self._clock()
+
+        def create(connection: Connection) -> Response:
+            blob_id = create_blob(connection, user_id, blob, key, self._storage.name, now)
+            response = json_response(200, self._announced(blob_id, key, blob, base, now))
+            if keep:
+                keep(connection, response.status, response.body)
+            return response
+
+        try:
+            return await self._database.write(create)
+        except TooManyBlobs:
+            raise TooManyRequests(RETRY_SECONDS) from None
+
+    def _announced(
+        self, blob_id: int, key: str, blob: NewBlob, base: str, now: datetime
+    ) -> BlobBody:
+        return BlobBody(
+            blob_id,
+            key,
+            blob.filename,
+            blob.content_type,
+            {},
+            self._storage.name,
+            blob.byte_size,
+            blob.checksum,
+            instant_text(now),
+            self._signatures.signed_id(blob_id),
+            self._direct(blob_id, key, blob, base, now),
+        )
+
+    def _direct(self, blob_id: int, key: str, blob: NewBlob, base: str, now: datetime) -> Direct:
+        upload = Upload(blob.content_type, blob.byte_size, blob.checksum)
+        direct = self._storage.direct_upload(key, upload)
+        if direct is not None:
+            return Direct(direct.url, direct.headers)
+        token = self._signatures.upload(blob_id, now + timedelta(seconds=UPLOAD_SECONDS))
+        return Direct(base + UPLOAD_PATH.format(token=token), {"Content-Type": blob.content_type})
+
+    async def upload(self, request: Request) -> Response:
+        """Take the bytes of a blob."""
+        blob = await self._blob_to_upload(request)
+        most = self._files.most_bytes
+        _require_as_announced(request, blob, most)
+        with self._files.room_for(blob.user_id or 0):
+            await self._files.receive(blob, request.parts(most))
+        return Response(204)
+
+    async def _blob_to_upload(self, request: Request) -> Blob:
+        blob_id = self._signatures.blob_to_upload(request.captured["token"], self._clock())
+        if blob_id is None:
+            raise NotFound
+        blob = await self._database.read(find_blob_to_upload, blob_id)
+        if blob is None:
+            raise NotFound
+        return blob
+
+    async def show(self, request: Request) -> Response:
+        """Hand out a file, or the part of it that is asked for, and record who is shown it."""
+        permission, file = await self._permitted(request)
+        manner = _manner(request, file)
+        wanted = part_wanted(
+            request.header(b"range"), request.header(b"if-range"), _etag(file), file.byte_size
+        )
+        if request.method == "HEAD":
+            return _handed_out(file, manner, wanted, _nothing())
+        await self._record(permission, file, manner)
+        if manner == "attachment":
+            download = Download(file.content_type, _disposition(manner, file.filename))
+            url = self._storage.direct_download(file.key, download)
+            if url is not None:
+                return Response(302, headers={"location": url})
+        part = wanted or Part(0, file.byte_size)
+        content = await _begun(self._storage.read(file.key, part.start, part.stop))
+        return _handed_out(file, manner, wanted, content)
+
+    async def _permitted(self, request: Request) -> tuple[Permission, Viewable]:
+        """What the URL allows, as far as it still does. Raises `NotFound`."""
+        permission = self._signatures.permission(request.captured["token"], self._clock())
+        if permission is None:
+            raise NotFound
+        file = await self._database.read(find_viewable, permission.blob_id)
+        if file is None or not may_see(permission.viewer, file.subject):
+            raise NotFound
+        return permission, file
+
+    async def _record(self, permission: Permission, file: Viewable, manner: str) -> None:
+        """On disk before a byte is shown."""
+        await self._database.write_one(
+            record_view,
+            file.subject.user_id,
+            permission.blob_id,
+            permission.viewer,
+            manner,
+            self._clock(),
+        )
+
+    def _base(self, request: Request) -> str:
+        return self._public_url or request.base_url
+
+
+async def _given(request: Request) -> Parameters:
+    given = await nested(request, "blob", most=MOST_BLOB_BYTES)
+    if not given:
+        raise BadRequest("blob is missing or empty")
+    return given
+
+
+def _require_as_announced(request: Request, blob: Blob, most: int) -> None:
+    """What can be seen before the bytes are; of a body over the limit that is said first."""
+    try:
+        content_type = content_type_value(request.header(b"content-type"))
+    except Refused:
+        content_type = ""
+    if content_type != blob.content_type:
+        raise Unprocessable({"content_type": [INVALID]})
+    declared = request.header(b"content-length")
+    if declared is not None and blob.byte_size != int(declared) <= most:
+        raise Unprocessable({"byte_size": [INVALID]})
+
+
+def _manner(request: Request, file: Viewable) -> Manner:
+    """Inline only when asked for, and only what shows and does nothing else."""
+    asked = parse_qs(request.query.decode("latin-1")).get("disposition")
+    return "inline" if asked == ["inline"] and file.content_type in SHOWN_INLINE else "attachment"
+
+
+def _handed_out(
+    file: Viewable, manner: Manner, part: Part | None, content: AsyncGenerator[bytes, None]
+) -> Response:
+    headers = {
+        "accept-ranges": "bytes",
+        "content-disposition": _disposition(manner, file.filename),
+        "content-security-policy": SANDBOX,
+    }
+    if part:
+        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{file.byte_size}"
+    return StreamedResponse(
+        206 if part else 200,
+        content,
+        part.stop - part.start if part else file.byte_size,
+        etag=_etag(file),
+        content_type=file.content_type,
+        headers=headers,
+    )
+
+
+def _etag(file: Viewable) -> str:
+    return f'"{base64.b64decode(file.checksum).hex()}"'
+
+
+def _disposition(manner: Manner, filename: str) -> str:
+    """With the name as any client reads it, and as it is (RFC 6266, 4.3)."""
+    plain = _NOT_PLAIN.sub("_", filename)
+    return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+async def _begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same parts, of which there is one: whatever is wrong shows before we answer."""
+    try:
+        first = await anext(parts)
+    except NotStored:
+        log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
+        raise NotFound from None
+    return _after(first, parts)
+
+
+async def _after(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(parts):
+        yield first
+        async for part in parts:
+            yield part
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    for part in (b"",):
+        yield part
+
+
+_DIGITS = {"type": "string", "pattern": "^[1-9][0-9]{0,6}$"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": FILENAME_PATTERN}
+_TYPE = {"type": "string", "maxLength": 255, "pattern": CONTENT_TYPE_PATTERN}
+_SUM = {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"}
+
+
+def _parameters(most_bytes: int) -> tuple[Parameter, ...]:
+    size = {"type": "integer", "minimum": 1, "maximum": most_bytes}
+    return (
+        Parameter(
+            "filename",
+            "Its name, for people",
+            shapes.Shape({"anyOf": [_NAME, {"type": "number"}]}, _NAME),
+            required=True,
+        ),
+        Parameter(
+            "content_type",
+            "As the client knows it; what it is, its bytes say",
+            shapes.Shape({"anyOf": [_TYPE, {"type": "null"}]}, _TYPE).optional(),
+        ),
+        Parameter(
+            "byte_size",
+            "Its length in bytes",
+            shapes.Shape({"anyOf": [size, _DIGITS]}, _DIGITS),
+            required=True,
+        ),
+        Parameter("checksum", "Base64 of its MD5", shapes.Shape(_SUM, _SUM), required=True),
+    )
+
+
+_EXAMPLE = {
+    "filename": "cv.pdf",
+    "content_type": "application/pdf",
+    "byte_size": 68311,
+    "checksum": "rL0Y20zC+Fzt72VPzMSk2A==",
+}
+_BLOB = BlobBody(
+    id=12,
+    key="2t64ytib2kji6qqfv5pji4emxxfswhvz",
+    filename="cv.pdf",
+    content_type="application/pdf",
+    metadata={},
+    service_name="local",
+    byte_size=68311,
+    checksum="rL0Y20zC+Fzt72VPzMSk2A==",
+    created_at="2026-11-23T16:23:29.767Z",
+    signed_id="AAAAAAAAAAyX3v2HkYcUbWDOTzRv6Z8w",
+    direct_upload=Direct(
+        "https://drivers.example.com/rails/active_storage/disk/AAAAAAAAAAw…",
+        {"Content-Type": "application/pdf"},
+    ),
+)
+
+
+def _announcing(most_bytes: int) -> Operation:
+    return Operation(
+        "Announce a file",
+        tag="Files",
+        answers={
+            200: "Where its bytes go, and what it is attached by",
+            422: "Values refused",
+            429: "Too many files wait to be attached",
+        },
+        schema=BlobBody,
+        answer=msgspec.json.encode(_BLOB),
+        key="blob",
+        parameters=_parameters(most_bytes),
+        example=_EXAMPLE,
+        signed_in=True,
+        keeps_answers=True,
+    )
+
+
+_SHOW = Operation(
+    "See a file, by the URL that a profile shows",
+    tag="Files",
+    answers={
+        200: "The file",
+        206: "The part of it that was asked for",
+        302: "It is elsewhere, for a minute",
+        404: "The URL has expired or was edited, or the file is there no more",
+        416: "There is no such part",
+    },
+    in_path={"token": "What the URL allows"},
+    answers_bytes=True,
+    conditional=True,
+)

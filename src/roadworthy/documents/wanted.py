@@ -1,0 +1,32 @@
+"""Which files a request wants in which places."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from roadworthy.documents.attachment import LISTS, MOST_IN_LIST, SLOTS
+from roadworthy.wire import Fields
+from roadworthy.wire.values import INVALID
+
+Wanted = Mapping[str, tuple[str, ...]]
+"""Slot to the signed ids of what shall be there; none empty it."""
+
+
+def judge_files(given: Mapping[str, Any], fields: Fields) -> Wanted:
+    """The files that `given` wants attached, slot by slot; null or an empty text is none."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for name in (*SLOTS, *LISTS):
+        if name not in given:
+            continue
+        value = given[name]
+        if name in LISTS and isinstance(value, str) and value != "":
+            fields.refuse(name, INVALID)
+            continue
+        entries = value if isinstance(value, list) else [value]
+        entries = [entry for entry in entries if entry is not None and entry != ""]
+        if not all(type(entry) is str for entry in entries):
+            fields.refuse(name, INVALID)
+        elif len(entries) > MOST_IN_LIST:
+            fields.refuse(name, f"is too many (maximum is {MOST_IN_LIST})")
+        else:
+            wanted[name] = tuple(dict.fromkeys(entries))
+    return wanted

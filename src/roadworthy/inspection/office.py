@@ -1,0 +1,163 @@
+"""Word and OpenDocument text: what they hold, and what in it acts by itself or reaches out."""
+
+import re
+from typing import BinaryIO
+
+from roadworthy.inspection.archive import MOST_TEXT, Archive, Visitor
+from roadworthy.inspection.kinds import DOCX, ODT
+from roadworthy.inspection.refusals import FileRefused, Reason
+
+_TYPES_PART = "[Content_Types].xml"
+_MAIN_TYPE = f"{DOCX}.main+xml"
+_ACTIVE_TYPES = ("macroenabled", "vbaproject", "vbadata", "activex", "oleobject", "keymap")
+_ACTIVE_RELATIONSHIPS = frozenset(
+    {"oleobject", "package", "control", "afchunk", "vbaproject", "subdocument", "customization"}
+)
+_ACTIVE_WORD_FOLDERS = ("word/embeddings/", "word/activex/")
+_ACTIVE_ODT_FOLDERS = ("basic/", "scripts/", "dialogs/")
+
+_WORD = re.compile(
+    r"http://(?:schemas\.openxmlformats\.org|purl\.oclc\.org/ooxml)/wordprocessingml/"
+)
+_DDE = re.compile(r"\s*DDE(?:AUTO)?\b", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.\-]+):(.*)", re.IGNORECASE | re.DOTALL)
+_LOCAL_FILE = re.compile(r"/{0,3}[a-z]:|(?:/|///)?(?!/)", re.IGNORECASE)
+
+_XLINK_HREF = "http://www.w3.org/1999/xlink href"
+_MANIFEST_PART = "META-INF/manifest.xml"
+_ACTIVE_ELEMENTS = frozenset(
+    {
+        "event-listener",
+        "dde-source",
+        "dde-connection-decl",
+        "object-ole",
+        "applet",
+        "plugin",
+        "floating-frame",
+    }
+)
+
+
+def check_archive(file: BinaryIO) -> str:
+    """The content type, when the archive is a text that we take.
+
+    Raises `FileRefused`, and what `zipfile` and `expat` raise for a damaged one.
+    """
+    archive = Archive(file)
+    if _TYPES_PART in archive.names:
+        _check_docx(archive)
+        return DOCX
+    if archive.names[:1] == ["mimetype"] and archive.read("mimetype", 256) == ODT.encode():
+        _check_odt(archive)
+        return ODT
+    raise FileRefused(Reason.NOT_TAKEN)
+
+
+def reaches_out(target: str) -> bool:
+    """Whether who opens what `target` names asks another machine for it.
+
+    A template in a folder of the author's computer is nowhere to be found, and harmless.
+    """
+    target = target.strip().replace("\\", "/")
+    named = _SCHEME.fullmatch(target)
+    if not named:
+        return target.startswith("//")
+    scheme, rest = named.groups()
+    return scheme.casefold() != "file" or not _LOCAL_FILE.match(rest)
+
+
+def _check_docx(archive: Archive) -> None:
+    if _any_within(archive, _ACTIVE_WORD_FOLDERS):
+        raise FileRefused(Reason.ACTIVE)
+    types = _ContentTypes()
+    visitors: dict[str, Visitor] = {
+        name: _Relationships() if name.casefold().endswith(".rels") else _Fields()
+        for name in archive.names
+    }
+    archive.check({**visitors, _TYPES_PART: types})
+    if not types.mains & {f"/{name}" for name in archive.names}:
+        raise FileRefused(Reason.NOT_TAKEN)
+
+
+def _any_within(archive: Archive, folders: tuple[str, ...]) -> bool:
+    return any(name.casefold().startswith(folders) for name in archive.names)
+
+
+class _ContentTypes(Visitor):
+    """ECMA-376, part 2, 10.1.2: which part is of which type."""
+
+    def __init__(self) -> None:
+        self.mains: set[str] = set()
+
+    def element(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
+        content_type = attributes.get("ContentType", "").casefold()
+        if any(active in content_type for active in _ACTIVE_TYPES):
+            raise FileRefused(Reason.ACTIVE)
+        if content_type == _MAIN_TYPE:
+            self.mains.add(attributes.get("PartName", ""))
+
+
+class _Relationships(Visitor):
+    """ECMA-376, part 2, 9.3: what the document is made of, within and without."""
+
+    def element(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
+        kind = attributes.get("Type", "").rpartition("/")[2].casefold()
+        if kind in _ACTIVE_RELATIONSHIPS:
+            raise FileRefused(Reason.ACTIVE)
+        if kind != "hyperlink" and reaches_out(attributes.get("Target", "")):
+            raise FileRefused(Reason.ACTIVE)
+
+
+class _Fields(Visitor):
+    """ECMA-376, part 1, 17.16: fields, of which DDE and DDEAUTO start other programs."""
+
+    def __init__(self) -> None:
+        self._instruction = ""
+        self._in_instruction = False
+
+    def element(self, name: str, attributes: dict[str, str]) -> None:
+        namespace, _, local = name.rpartition(" ")
+        if not _WORD.match(namespace):
+            self._in_instruction = False
+            return
+        self._in_instruction = local == "instrText"
+        if local == "fldChar":
+            self._instruction = ""
+        if local == "fldSimple":
+            _refuse_dde(attributes.get(f"{namespace} instr", ""))
+
+    def text(self, text: str) -> None:
+        if self._in_instruction:
+            self._instruction = (self._instruction + text)[:MOST_TEXT]
+            _refuse_dde(self._instruction)
+
+
+def _refuse_dde(instruction: str) -> None:
+    if _DDE.match(instruction):
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _check_odt(archive: Archive) -> None:
+    if _any_within(archive, _ACTIVE_ODT_FOLDERS):
+        raise FileRefused(Reason.ACTIVE)
+    visitors: dict[str, Visitor] = {name: _OpenDocument() for name in archive.names}
+    archive.check({**visitors, _MANIFEST_PART: _Manifest()})
+    if "content.xml" not in archive.names:
+        raise FileRefused(Reason.DAMAGED)
+
+
+class _Manifest(Visitor):
+    def element(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
+        if name.endswith(" encryption-data"):
+            raise FileRefused(Reason.ENCRYPTED)
+
+
+class _OpenDocument(Visitor):
+    """OpenDocument 1.2, part 1. A link (`a`) is followed by a person; other references are not."""
+
+    def element(self, name: str, attributes: dict[str, str]) -> None:
+        local = name.rpartition(" ")[2]
+        if local in _ACTIVE_ELEMENTS:
+            raise FileRefused(Reason.ACTIVE)
+        if local != "a" and reaches_out(attributes.get(_XLINK_HREF, "")):
+            raise FileRefused(Reason.ACTIVE)

@@ -1,0 +1,187 @@
+"""PDFs: every object of them is looked at, and what acts by itself is refused.
+
+A PDF that opens without a password is taken even when it forbids printing or copying
+(ISO 32000-1, 7.6.3.1: an empty user password), as certificates by mail often do.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from mmap import mmap
+from typing import Any, BinaryIO
+
+import pikepdf
+from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
+from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
+
+from roadworthy.inspection.refusals import FileRefused, Reason
+
+MOST_PAGES = 300
+MOST_STREAM_BYTES = 256 * 1024 * 1024
+MOST_DECODED_BYTES = 1024 * 1024 * 1024
+MOST_PIXELS = 200_000_000
+"""In one picture: those who see the PDF have to decode it."""
+
+_END = b"%%EOF"
+_END_WITHIN = 1024  # as Adobe's readers ask
+
+# ISO 32000-1: 12.6.4 (actions), 12.5.6 (annotations), 7.11 (files), 12.7.8 (XFA), 13 (multimedia).
+_ACTIVE_KEYS = frozenset({"/JS", "/JavaScript", "/EmbeddedFiles", "/EF", "/XFA", "/RichMedia"})
+_ACTIVE_ACTIONS = frozenset(
+    {
+        "/JavaScript",
+        "/Launch",
+        "/SubmitForm",
+        "/ImportData",
+        "/GoToR",
+        "/GoToE",
+        "/Movie",
+        "/Sound",
+        "/Rendition",
+        "/RichMediaExecute",
+        "/GoTo3DView",
+    }
+)
+_ACTIVE_TYPES = frozenset(
+    {"/EmbeddedFile", "/RichMedia", "/Movie", "/Sound", "/Screen", "/3D", "/FileAttachment"}
+)
+
+
+def _spelt(text: str) -> str:
+    """A pattern for a name, each letter of which may be written as `#` and its number."""
+    return "".join(f"(?:{letter}|(?i:#{ord(letter):02x}))" for letter in text)
+
+
+_ACTIONS_SPELT = "|".join(_spelt(name[1:]) for name in sorted(_ACTIVE_ACTIONS))
+_ACTION_IN_CLEAR = re.compile(f"/{_spelt('S')}\\s*/(?:{_ACTIONS_SPELT})[\\s/<>(\\[\\]]".encode())
+
+set_qpdf_limits(
+    flate_max_memory=MOST_STREAM_BYTES,
+    png_max_memory=MOST_STREAM_BYTES,
+    tiff_max_memory=MOST_STREAM_BYTES,
+    run_length_max_memory=MOST_STREAM_BYTES,
+    max_stream_filters=8,
+)
+
+
+def _open_an_encrypted_one() -> None:
+    """With the first, qpdf opens the device for random numbers, which is too late once confined."""
+    content = io.BytesIO()
+    with pikepdf.new() as pdf:
+        pdf.save(content, encryption=pikepdf.Encryption(owner="", user=""))
+    pikepdf.open(content).close()
+
+
+_open_an_encrypted_one()
+
+
+def check_pdf(file: BinaryIO, content: mmap) -> None:
+    """Read all of it. Raises `FileRefused`, and whatever pikepdf raises for a damaged one."""
+    if content.rfind(_END, max(0, len(content) - _END_WITHIN)) < 0:
+        raise FileRefused(Reason.DAMAGED)
+    if _ACTION_IN_CLEAR.search(content):  # also where the table of objects does not lead
+        raise FileRefused(Reason.ACTIVE)
+    try:
+        with pikepdf.open(file) as pdf:
+            _check_objects(pdf)
+            if qpdf_limit_errors():  # of this process, which sees no other file
+                raise FileRefused(Reason.TOO_LARGE)
+            _check_pages(pdf)
+    except pikepdf.PasswordError:
+        raise FileRefused(Reason.ENCRYPTED) from None
+
+
+def _check_objects(pdf: Pdf) -> None:
+    decoded = 0
+    for top in (pdf.trailer, *pdf.objects):
+        for entries in _within(top):
+            _refuse_active(entries)
+        if isinstance(top, Stream):
+            _refuse_data_elsewhere(top)
+            decoded += _decoded_size(top)
+            if decoded > MOST_DECODED_BYTES:
+                raise FileRefused(Reason.TOO_LARGE)
+
+
+def _within(top: Any) -> Iterator[dict[str, Any]]:
+    """The dictionaries of an object; objects that it only refers to are reached by themselves."""
+    waiting = [top]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Array):
+            children = list(each)
+        elif isinstance(each, Dictionary | Stream):
+            entries = dict(each.items())
+            yield entries
+            children = list(entries.values())
+        else:
+            continue
+        waiting.extend(
+            child for child in children if isinstance(child, Object) and not child.is_indirect
+        )
+
+
+def _refuse_active(entries: dict[str, Any]) -> None:
+    if (
+        not _ACTIVE_KEYS.isdisjoint(entries)
+        or _name_at(entries, "/S") in _ACTIVE_ACTIONS
+        or _name_at(entries, "/Type") in _ACTIVE_TYPES
+        or _name_at(entries, "/Subtype") in _ACTIVE_TYPES
+        or ("/OpenAction" in entries and not _only_shows(entries["/OpenAction"]))
+        or ("/AA" in entries and _has_actions(entries["/AA"]))
+    ):
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _name_at(each: Any, key: str) -> str:
+    value = each.get(key)
+    return str(value) if isinstance(value, Name) else ""
+
+
+def _refuse_data_elsewhere(stream: Stream) -> None:
+    """ISO 32000-1, 7.3.8.2: its data may be in another file."""
+    if "/F" in stream:
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _only_shows(action: Any) -> bool:
+    """Whether all that opening does is to go to a place in the document."""
+    if isinstance(action, Dictionary):
+        return _name_at(action, "/S") == "/GoTo" and "/Next" not in action
+    return True
+
+
+def _has_actions(value: Any) -> bool:
+    """Whether these are additional actions; a font may be called AA as well."""
+    return isinstance(value, Dictionary) and any(
+        isinstance(each, Dictionary) and "/S" in each for _, each in value.items()
+    )
+
+
+def _decoded_size(stream: Stream) -> int:
+    """How many bytes it holds; 0 when they are a picture's, or cannot be had."""
+    if _name_at(stream, "/Subtype") == "/Image":
+        _refuse_vast(stream)
+    try:
+        return memoryview(stream.get_stream_buffer()).nbytes
+    except pikepdf.DataDecodingError as error:
+        if "limit" in str(error):
+            raise FileRefused(Reason.TOO_LARGE) from None
+        return 0  # who reads it sees less, as with any reader
+    except pikepdf.PdfError:
+        return 0  # a picture's own coding
+
+
+def _refuse_vast(image: Stream) -> None:
+    width: Any = image.get("/Width")
+    height: Any = image.get("/Height")
+    if isinstance(width, int) and isinstance(height, int) and width * height > MOST_PIXELS:
+        raise FileRefused(Reason.TOO_LARGE)
+
+
+def _check_pages(pdf: Pdf) -> None:
+    pages = len(pdf.pages)
+    if pages < 1:
+        raise FileRefused(Reason.DAMAGED)
+    if pages > MOST_PAGES:
+        raise FileRefused(Reason.TOO_MANY_PAGES)

@@ -1,0 +1,143 @@
+"""DOC: a compound file ([MS-CFB]) whose stream WordDocument begins as [MS-DOC] says."""
+
+import re
+import struct
+from mmap import mmap
+from typing import NamedTuple
+
+from roadworthy.inspection.refusals import FileRefused, Reason
+
+_HEADER = struct.Struct("<30xH12xII8xI4xI4x")
+_ENTRY = struct.Struct("<64sHBx48xIQ")
+_STORAGE, _STREAM, _ROOT = 1, 2, 5
+_LARGEST_SECTOR = 0xFFFFFFFA  # above it, numbers mean "free" and "the end"
+_SECTORS_IN_HEADER = 109
+_SMALL_BYTES = 4096  # below it, a stream is part of the root's
+
+_WORD = 0xA5EC
+_ENCRYPTED = 0x0100
+_FIB_BYTES = 32
+
+_ACTIVE = frozenset({"macros", "_vba_project", "_vba_project_cur", "vba", "\1ole10native", "\1ole"})
+_EMBEDDED = re.compile(r"_\d{6,}")  # what ObjectPool holds
+_OTHER_WORDS = frozenset({"encryptedpackage", "encryptioninfo"})
+_DDE = re.compile(
+    rb"\x13[ \t]{0,64}DDE(?:AUTO)?\b|\x13\x00(?:[ \t]\x00){0,64}D\x00D\x00E\x00", re.IGNORECASE
+)
+
+
+class _Entry(NamedTuple):
+    name: str
+    kind: int
+    sector: int
+    size: int
+
+
+def check_word(content: mmap) -> None:
+    """Raises `FileRefused`, and `struct.error` for a damaged one."""
+    compound = _Compound(content)
+    names = {entry.name.casefold(): entry for entry in compound.entries}
+    if names.keys() & _OTHER_WORDS:
+        raise FileRefused(Reason.ENCRYPTED)
+    if names.keys() & _ACTIVE or any(_EMBEDDED.fullmatch(name) for name in names):
+        raise FileRefused(Reason.ACTIVE)
+    if "worddocument" not in names:
+        raise FileRefused(Reason.NOT_TAKEN)
+    _check_document(compound.start_of(names["worddocument"]))
+    if _DDE.search(content):
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _check_document(start: bytes) -> None:
+    mark, flags = struct.unpack_from("<H8xH", start)
+    if mark != _WORD:
+        raise FileRefused(Reason.NOT_TAKEN)
+    if flags & _ENCRYPTED:
+        raise FileRefused(Reason.ENCRYPTED)
+
+
+class _Compound:
+    """The sectors and names of a compound file; each sector belongs to one stream at most."""
+
+    def __init__(self, content: mmap):
+        self._content = content
+        shift, self._fats, directory, small, self._first_difat = _HEADER.unpack_from(content)
+        self._size = 1 << shift
+        if shift not in {9, 12} or len(content) % self._size:
+            raise FileRefused(Reason.DAMAGED)
+        self._count = len(content) // self._size - 1
+        self._seen: set[int] = set()
+        self._table = self._read_table()
+        self.entries = self._read_entries(directory)
+        self._chain(small)
+        for entry in self.entries:
+            self._follow(entry)
+
+    def start_of(self, stream: _Entry) -> bytes:
+        """Its first bytes."""
+        if stream.size < _SMALL_BYTES:
+            raise FileRefused(Reason.DAMAGED)
+        return self._sector(stream.sector)[:_FIB_BYTES]
+
+    def _sector(self, number: int) -> bytes:
+        if number >= self._count:
+            raise FileRefused(Reason.DAMAGED)
+        at = (number + 1) * self._size
+        return self._content[at : at + self._size]
+
+    def _read_table(self) -> list[int]:
+        """Of every sector, the one after it."""
+        table: list[int] = []
+        for number in self._table_sectors():
+            table.extend(self._numbers(number))
+        return table
+
+    def _table_sectors(self) -> list[int]:
+        """[MS-CFB] 2.5: the first 109 stand in the header, more in sectors of their own."""
+        found = list(struct.unpack_from(f"<{_SECTORS_IN_HEADER}I", self._content, 76))
+        following = self._first_difat
+        while following < _LARGEST_SECTOR:
+            self._visit(following)
+            *numbers, following = self._numbers(following)
+            found.extend(numbers)
+        found = [number for number in found if number < _LARGEST_SECTOR]
+        if len(found) != self._fats:
+            raise FileRefused(Reason.DAMAGED)
+        for number in found:
+            self._visit(number)
+        return found
+
+    def _numbers(self, number: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{self._size // 4}I", self._sector(number))
+
+    def _chain(self, number: int) -> list[int]:
+        chain = []
+        while number < _LARGEST_SECTOR:
+            self._visit(number)
+            chain.append(number)
+            if number >= len(self._table):
+                raise FileRefused(Reason.DAMAGED)
+            number = self._table[number]
+        return chain
+
+    def _visit(self, number: int) -> None:
+        if number in self._seen or number >= self._count:
+            raise FileRefused(Reason.DAMAGED)
+        self._seen.add(number)
+
+    def _read_entries(self, first: int) -> list[_Entry]:
+        directory = b"".join(self._sector(number) for number in self._chain(first))
+        found = []
+        for name, length, kind, sector, size in _ENTRY.iter_unpack(directory):
+            if kind in {_STORAGE, _STREAM, _ROOT}:
+                text = name[: max(0, length - 2)].decode("utf-16-le")
+                found.append(_Entry(text, kind, sector, size & 0xFFFFFFFF))
+        return found
+
+    def _follow(self, entry: _Entry) -> None:
+        """See that all of a stream is there."""
+        if entry.kind == _STORAGE or (entry.kind == _STREAM and entry.size < _SMALL_BYTES):
+            return
+        chain = self._chain(entry.sector) if entry.size else []
+        if len(chain) * self._size < entry.size:
+            raise FileRefused(Reason.DAMAGED)

@@ -1,0 +1,120 @@
+"""A folder on this machine, or one that several share."""
+
+import contextlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from roadworthy.storage.core import (
+    PIECE_BYTES,
+    Storage,
+    Stored,
+    is_key,
+    require_key,
+)
+from roadworthy.storage.errors import NotStored
+
+INCOMING = "incoming"
+BATCH = 500
+
+
+class LocalStorage(Storage):
+    """Files in folders by the first letters of their keys, so that none grows without bound."""
+
+    name = "local"
+
+    def __init__(self, root: Path):
+        super().__init__(root / INCOMING)  # on the same disk, so that a file is moved at once
+        self._root = root
+
+    async def put(self, key: str, path: Path) -> None:
+        target = self._path(key)
+        await self.spool.off_loop(self._move, path, target)
+
+    async def read(self, key: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        path = self._path(key)
+        file = await self.spool.off_loop(_open_if_there, path)
+        if file is None:
+            raise NotStored
+        try:
+            while start < stop:
+                size = min(PIECE_BYTES, stop - start)
+                piece = await self.spool.off_loop(os.pread, file, size, start)
+                if not piece:
+                    raise NotStored
+                start += len(piece)
+                yield piece
+        finally:
+            os.close(file)
+
+    @asynccontextmanager
+    async def fetched(self, key: str) -> AsyncIterator[Path]:
+        if await self.size(key) is None:
+            raise NotStored
+        yield self._path(key)
+
+    async def size(self, key: str) -> int | None:
+        path = self._path(key)
+        return await self.spool.off_loop(lambda: path.stat().st_size if path.exists() else None)
+
+    async def delete(self, key: str) -> None:
+        path = self._path(key)
+
+        def work() -> None:
+            if path.exists():
+                path.unlink(missing_ok=True)
+                _sync(path.parent)
+
+        await self.spool.off_loop(work)
+
+    async def batches(self) -> AsyncIterator[list[Stored]]:
+        found = self._walk()
+        while batch := await self.spool.off_loop(lambda: list(islice(found, BATCH))):
+            yield batch
+
+    async def accept(self, key: str) -> str | None:
+        return None if await self.size(key) is None else key
+
+    async def close(self) -> None:
+        self.spool.close()
+
+    def _path(self, key: str) -> Path:
+        require_key(key)
+        return self._root / key[:2] / key[2:4] / key
+
+    def _move(self, path: Path, target: Path) -> None:
+        """On disk, and in its folder, before anybody is told."""
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sync(path)
+        with contextlib.suppress(FileExistsError):
+            target.hardlink_to(path)
+        path.unlink()
+        for folder in (target.parent, target.parent.parent, self._root):
+            _sync(folder)
+
+    def _walk(self) -> Iterator[Stored]:
+        for folder in sorted(self._root.glob("??/??")):
+            for path in folder.iterdir():
+                if not is_key(path.name):
+                    continue
+                status = path.stat()
+                modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                yield Stored(path.name, status.st_size, modified)
+
+
+def _open_if_there(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,457 @@
+"""Files: which are taken as what, and which are refused for which reason."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import pikepdf
+from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
+
+from roadworthy.inspection import Reason
+from tests.support.files import (
+    DOC,
+    DOCX,
+    HEIC,
+    HTML,
+    JPEG,
+    ODT,
+    PDF,
+    PNG,
+    WEBP,
+    action,
+    animated,
+    archive,
+    compound,
+    doc,
+    docx,
+    flate_bomb,
+    hidden,
+    in_annotation,
+    in_link,
+    in_root,
+    odt,
+    pdf,
+    picture,
+    png_of,
+    raw_pdf,
+    relation,
+    relationships,
+)
+
+
+class Taken(NamedTuple):
+    name: str
+    make: Callable[[], bytes]
+    content_type: str
+
+
+class Refused(NamedTuple):
+    name: str
+    make: Callable[[], bytes]
+    reason: Reason
+
+
+_JAVASCRIPT = action("/JavaScript", JS=String("app.alert(1)"))
+
+
+def _links(made: Pdf) -> None:
+    in_link(action("/URI", URI=String("https://www.gov.uk/")))(made)
+    made.Root.OpenAction = Array([made.pages[0].obj, Name.Fit])
+
+
+def _font_named_aa(made: Pdf) -> None:
+    font = Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica)
+    made.pages[0].Resources = Dictionary(Font=Dictionary(AA=font))
+
+
+def _for_owners_only() -> bytes:
+    return pdf(encryption=pikepdf.Encryption(owner="secret", user=""))
+
+
+TAKEN = [
+    Taken("a JPEG", picture, JPEG),
+    Taken("a progressive JPEG", lambda: picture(progressive=True), JPEG),
+    Taken("a CMYK JPEG", lambda: picture(mode="CMYK", colour=0), JPEG),
+    Taken("a PNG", lambda: picture("PNG"), PNG),
+    Taken("a PNG with transparency", lambda: picture("PNG", mode="RGBA"), PNG),
+    Taken("a PNG of 16 bits", lambda: picture("PNG", mode="I;16", colour=300), PNG),
+    Taken("a PNG that moves", lambda: animated("PNG"), PNG),
+    Taken("a WebP", lambda: picture("WEBP"), WEBP),
+    Taken("a WebP that moves", lambda: animated("WEBP"), WEBP),
+    Taken("a HEIC", lambda: picture("HEIF"), HEIC),
+    Taken("a photograph with a film after it", lambda: picture() + b"\0\0\0\x18ftypmp42" * 9, JPEG),
+    Taken("two photographs in one", lambda: picture() + picture(colour="red"), JPEG),
+    Taken("a PDF", pdf, PDF),
+    Taken("a PDF in object streams", lambda: hidden(_links), PDF),
+    Taken("a PDF with links to the web", lambda: pdf(_links), PDF),
+    Taken(
+        "a PDF that opens on its page",
+        lambda: pdf(
+            in_root(
+                "/OpenAction", lambda made: action("/GoTo", D=Array([made.pages[0].obj, Name.Fit]))
+            )
+        ),
+        PDF,
+    ),
+    Taken("a PDF with a font named AA", lambda: pdf(_font_named_aa), PDF),
+    Taken("a PDF that nobody may print, and all may read", _for_owners_only, PDF),
+    Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
+    Taken("a DOCX", docx, DOCX),
+    Taken(
+        "a DOCX with a link to the web",
+        lambda: docx(relations=relation("hyperlink", "https://example.com/")),
+        DOCX,
+    ),
+    Taken(
+        "a DOCX made from a template on somebody's computer",
+        lambda: docx(
+            {
+                "word/_rels/settings.xml.rels": relationships(
+                    relation("attachedTemplate", "file:///C:\\Users\\me\\CV.dotx")
+                )
+            }
+        ),
+        DOCX,
+    ),
+    Taken("a DOCX with a picture", lambda: docx({"word/media/image1.png": picture("PNG")}), DOCX),
+    Taken("a DOCX with a field", lambda: docx(body="<w:instrText>PAGE</w:instrText>"), DOCX),
+    Taken("an ODT", odt, ODT),
+    Taken(
+        "an ODT with a link to the web",
+        lambda: odt(inner='<text:a xlink:href="https://example.com/">x</text:a>'),
+        ODT,
+    ),
+    Taken("a DOC", doc, DOC),
+    Taken("a DOC that speaks of HTML", lambda: doc(text=b"I wrote <html> once"), DOC),
+]
+
+_TWO = Reason.TWO_KINDS
+_TYPE = Reason.NOT_TAKEN
+_LARGE = Reason.TOO_LARGE
+_ACTIVE = Reason.ACTIVE
+_DAMAGED = Reason.DAMAGED
+
+OTHER_TYPES = [
+    Refused("nothing", lambda: b"", Reason.EMPTY),
+    Refused("one byte", lambda: b"%", _TYPE),
+    Refused("text", lambda: b"I drive well", _TYPE),
+    Refused("an SVG", lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>', _TYPE),
+    Refused("HTML", lambda: HTML, _TYPE),
+    Refused("a GIF", lambda: picture("GIF"), _TYPE),
+    Refused("a TIFF", lambda: picture("TIFF"), _TYPE),
+    Refused("an AVIF", lambda: picture("AVIF"), _TYPE),
+    Refused("a film", lambda: b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", _TYPE),
+    Refused("a program", lambda: b"\x7fELF" + bytes(100), _TYPE),
+    Refused("RTF", lambda: b"{\\rtf1 I drive well}", _TYPE),
+    Refused("a ZIP", lambda: archive({"a": b"b"}), _TYPE),
+    Refused(
+        "a ZIP that says so like an ODT", lambda: archive({"mimetype": b"application/zip"}), _TYPE
+    ),
+    Refused(
+        "a spreadsheet",
+        lambda: docx(
+            main="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
+        ),
+        _TYPE,
+    ),
+    Refused("an old spreadsheet", lambda: compound({"Workbook": b"x"}), _TYPE),
+    Refused("a DOC of before Word 97", lambda: doc(mark=0xA5DC), _TYPE),
+    Refused(
+        "a DOCX whose document is not there",
+        lambda: archive({"[Content_Types].xml": b"<Types/>"}),
+        _TYPE,
+    ),
+]
+
+POLYGLOTS = [
+    Refused("a JPEG, and HTML", lambda: picture() + HTML, _TWO),
+    Refused("a PNG, and HTML", lambda: picture("PNG") + b"<ScRiPt >", _TWO),
+    Refused("a JPEG with HTML in its comment", lambda: picture(comment=HTML), _TWO),
+    Refused("a WebP, and a ZIP", lambda: picture("WEBP") + archive({"a": b"b"}), _TWO),
+    Refused("a HEIC, and HTML", lambda: picture("HEIF") + HTML, _TWO),
+    Refused("a JPEG, and a PDF", lambda: picture() + pdf(), _TWO),
+    Refused("HTML, and a PDF", lambda: HTML + pdf(), _TYPE),
+    Refused("a PDF after a line", lambda: b"\n" + pdf(), _TYPE),
+    Refused(
+        "a PDF with HTML in a comment", lambda: pdf().replace(b"\n", b"\n%" + HTML + b"\n", 1), _TWO
+    ),
+    Refused("a PDF, and HTML", lambda: pdf() + HTML, _TWO),
+    Refused("a PDF, and a ZIP", lambda: pdf() + archive({"a": b"b"}), _TWO),
+    Refused("a DOCX, and HTML", lambda: HTML.join((docx()[:30], docx()[30:])), _TWO),
+]
+
+
+def _embedded(made: Pdf) -> None:
+    made.attachments["a.exe"] = b"MZ"
+
+
+def _file(made: Pdf) -> object:
+    return made.make_stream(b"MZ", Type=Name.EmbeddedFile)
+
+
+def _data_elsewhere(made: Pdf) -> None:
+    made.pages[0].Contents = Stream(made, b"", F=String("\\\\example.com\\a"))
+
+
+def _kept_names(_: Pdf) -> object:
+    return Dictionary(JavaScript=Dictionary(Names=Array([String("a"), _JAVASCRIPT])))
+
+
+ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
+    ("JavaScript at opening", in_root("/OpenAction", lambda _: _JAVASCRIPT)),
+    ("JavaScript by name", in_root("/Names", _kept_names)),
+    (
+        "JavaScript after going to a page",
+        in_root("/OpenAction", lambda _: action("/GoTo", D=String("a"), Next=_JAVASCRIPT)),
+    ),
+    ("JavaScript on a link", in_link(_JAVASCRIPT)),
+    (
+        "JavaScript after a link",
+        in_link(action("/URI", URI=String("https://a"), Next=Array([_JAVASCRIPT]))),
+    ),
+    (
+        "a visit to a page at opening",
+        in_root("/OpenAction", lambda _: action("/URI", URI=String("https://a"))),
+    ),
+    (
+        "something as a page is seen",
+        in_annotation("/Link", AA=Dictionary(PV=action("/URI", URI=String("https://a")))),
+    ),
+    (
+        "something before it is saved",
+        in_root("/AA", lambda _: Dictionary(WS=action("/Named", N=Name.Print))),
+    ),
+    ("a program started", in_link(action("/Launch", F=String("cmd.exe")))),
+    ("a form sent", in_link(action("/SubmitForm", F=String("https://a")))),
+    ("data read", in_link(action("/ImportData", F=String("a.fdf")))),
+    ("another file opened", in_link(action("/GoToR", F=String("a.pdf")))),
+    ("an embedded file opened", in_link(action("/GoToE", D=String("a")))),
+    ("a film started", in_link(action("/Movie"))),
+    ("a sound made", in_link(action("/Sound"))),
+    ("a rendition", in_link(action("/Rendition", OP=0))),
+    ("an attached file", _embedded),
+    ("an embedded file that nothing names", in_root("/Hidden", _file)),
+    ("a file on the page", in_annotation("/FileAttachment")),
+    ("rich media", in_annotation("/RichMedia")),
+    ("a film", in_annotation("/Movie")),
+    ("a sound", in_annotation("/Sound")),
+    ("a screen", in_annotation("/Screen")),
+    ("a model", in_annotation("/3D")),
+    (
+        "an XFA form",
+        in_root("/AcroForm", lambda _: Dictionary(Fields=Array([]), XFA=String("<xdp/>"))),
+    ),
+    ("data in another file", _data_elsewhere),
+]
+
+_CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>"
+_PAGES = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
+_PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>"
+_SUPERSEDED = b"9 0 obj\n<</S /J#61vaScript /JS(app.alert\\(1\\))>>\nendobj\n"
+
+
+def _locked() -> bytes:
+    return pdf(encryption=pikepdf.Encryption(owner="secret", user="secret"))
+
+
+def _vast(made: Pdf) -> None:
+    made.Root.Picture = made.make_stream(b"", Subtype=Name.Image, Width=90_000, Height=90_000)
+
+
+PDFS = [
+    *(Refused(f"a PDF with {name}", partial(pdf, change), _ACTIVE) for name, change in ACTIVE_PDFS),
+    *(
+        Refused(f"a PDF with {name}, in an object stream", partial(hidden, change), _ACTIVE)
+        for name, change in ACTIVE_PDFS
+    ),
+    Refused(
+        "a PDF with JavaScript that its table leaves out",
+        lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, tail=_SUPERSEDED),
+        _ACTIVE,
+    ),
+    Refused(
+        "a PDF with JavaScript spelt otherwise",
+        lambda: raw_pdf(
+            b"<</Type/Catalog/Pages 2 0 R/Open#41ction<</#53/J#61vaScript>>>>", _PAGES, _PAGE
+        ),
+        _ACTIVE,
+    ),
+    Refused("a PDF that asks for a password", _locked, Reason.ENCRYPTED),
+    Refused("a PDF without a page", lambda: pdf(pages=0), _DAMAGED),
+    Refused("a PDF with too many pages", lambda: pdf(pages=301), Reason.TOO_MANY_PAGES),
+    Refused(
+        "a PDF whose pages are their own",
+        lambda: raw_pdf(_CATALOGUE, b"<</Type/Pages/Count 1/Kids[2 0 R]>>"),
+        _DAMAGED,
+    ),
+    Refused("a PDF that is nothing but its first line", lambda: b"%PDF-1.7\n%%EOF\n", _DAMAGED),
+    Refused("a PDF that unpacks to 300 MB", lambda: pdf(flate_bomb(300)), _LARGE),
+    Refused("a PDF with a picture of 8100 megapixels", lambda: pdf(_vast), _LARGE),
+    Refused(
+        "a PDF nested without end",
+        lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"[" * 200_000),
+        _LARGE,
+    ),
+]
+
+IMAGES = [
+    Refused("a PNG of 50000 by 50000", lambda: png_of(50_000, 50_000, bytes(1000)), _LARGE),
+    Refused("a PNG with fewer rows than it says", lambda: png_of(100, 100, bytes(1000)), _DAMAGED),
+    Refused("a PNG of no size", lambda: png_of(0, 0, b""), _DAMAGED),
+    Refused("a JPEG that only begins like one", lambda: b"\xff\xd8\xff\xe0" + bytes(100), _DAMAGED),
+    Refused(
+        "a WebP that only begins like one", lambda: b"RIFF\x10\0\0\0WEBPVP8 " + bytes(100), _DAMAGED
+    ),
+    Refused(
+        "a HEIC that only begins like one", lambda: picture("HEIF")[:64] + bytes(100), _DAMAGED
+    ),
+]
+
+_ENTITIES = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+
+
+def _flagged_encrypted() -> bytes:
+    content = bytearray(docx())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+OFFICE = [
+    Refused(
+        "a DOCX with macros",
+        lambda: docx(main="application/vnd.ms-word.document.macroEnabled.main+xml"),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX with a macro project",
+        lambda: docx({"word/vbaProject.bin": compound({"VBA": b"x"})}),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX with an embedded spreadsheet",
+        lambda: docx({"word/embeddings/a.xlsx": archive({"a": b"b"})}),
+        _ACTIVE,
+    ),
+    Refused("a DOCX with a control", lambda: docx({"word/activeX/a.xml": b"<a/>"}), _ACTIVE),
+    Refused("a DOCX with an archive", lambda: docx({"a.bin": archive({"a": b"b"})}), _ACTIVE),
+    Refused("a DOCX with a program", lambda: docx({"a.png": b"MZ" + bytes(99)}), _ACTIVE),
+    Refused(
+        "a DOCX whose template is elsewhere",
+        lambda: docx(
+            {
+                "word/_rels/settings.xml.rels": relationships(
+                    relation("attachedTemplate", "https://example.com/a.dotm")
+                )
+            }
+        ),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX whose template is on a share",
+        lambda: docx(relations=relation("attachedTemplate", "\\\\example.com\\a.dotm")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX whose template is on a share, as a file",
+        lambda: docx(relations=relation("attachedTemplate", "file://example.com/a.dotm")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX whose template is on a share, with more strokes",
+        lambda: docx(relations=relation("attachedTemplate", "file:////example.com/a.dotm")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX whose picture is elsewhere",
+        lambda: docx(relations=relation("image", "http://example.com/a.png")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX with an object",
+        lambda: docx(relations=relation("oleObject", "a.bin", "Internal")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX with HTML in it",
+        lambda: docx(relations=relation("aFChunk", "a.html", "Internal")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX that asks another program",
+        lambda: docx(body='<w:fldSimple w:instr=" DDEAUTO c:\\a.exe"/>'),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX that asks another program, in pieces",
+        lambda: docx(
+            body="<w:fldChar/><w:instrText> DD</w:instrText>"
+            "<w:r><w:instrText>EAUTO a</w:instrText></w:r>"
+        ),
+        _ACTIVE,
+    ),
+    Refused("a DOCX with entities", lambda: docx({"word/document.xml": _ENTITIES}), _ACTIVE),
+    Refused(
+        "a DOCX that unpacks to 250 MB",
+        lambda: docx({"word/a.xml": b" " * (250 * 1024 * 1024)}),
+        _LARGE,
+    ),
+    Refused(
+        "a DOCX that unpacks to 1000 times its size",
+        lambda: docx({"word/a.bin": bytes(20 * 1024 * 1024)}),
+        _LARGE,
+    ),
+    Refused(
+        "a DOCX of 3000 parts",
+        lambda: docx({f"word/{number}.bin": b"" for number in range(3000)}),
+        _LARGE,
+    ),
+    Refused("a DOCX with a part above it", lambda: docx({"../../a": b"b"}), _DAMAGED),
+    Refused("a DOCX with a part at the root", lambda: docx({"/etc/a": b"b"}), _DAMAGED),
+    Refused("a DOCX with a part twice", lambda: docx({"word/Document.xml": b"<a/>"}), _DAMAGED),
+    Refused("a DOCX whose parts are encrypted", _flagged_encrypted, Reason.ENCRYPTED),
+    Refused(
+        "a DOCX with a password",
+        lambda: compound({"EncryptedPackage": b"x", "EncryptionInfo": b"x"}),
+        Reason.ENCRYPTED,
+    ),
+    Refused("a DOCX with XML that is none", lambda: docx({"word/a.xml": b"<a>"}), _DAMAGED),
+    Refused("an ODT with Basic", lambda: odt({"Basic/Standard/a.xml": b"<a/>"}), _ACTIVE),
+    Refused("an ODT with scripts", lambda: odt({"Scripts/python/a.py": b""}), _ACTIVE),
+    Refused(
+        "an ODT that acts by itself",
+        lambda: odt(inner='<script:event-listener xlink:href="a"/>'),
+        _ACTIVE,
+    ),
+    Refused("an ODT that asks another program", lambda: odt(inner="<office:dde-source/>"), _ACTIVE),
+    Refused("an ODT with an object", lambda: odt(inner="<draw:object-ole/>"), _ACTIVE),
+    Refused(
+        "an ODT whose picture is elsewhere",
+        lambda: odt(inner='<draw:image xlink:href="https://example.com/a"/>'),
+        _ACTIVE,
+    ),
+    Refused(
+        "an ODT with a password",
+        lambda: odt({"META-INF/manifest.xml": b'<a xmlns="b"><encryption-data/></a>'}),
+        Reason.ENCRYPTED,
+    ),
+    Refused("a DOC with macros", lambda: doc("Macros", "VBA"), _ACTIVE),
+    Refused("a DOC with an object", lambda: doc("ObjectPool", "_1234567890"), _ACTIVE),
+    Refused(
+        "a DOC that asks another program", lambda: doc(text=b"\x13DDEAUTO c:\\a.exe\x14"), _ACTIVE
+    ),
+    Refused(
+        "a DOC that asks another program, in wide letters",
+        lambda: doc(text="\x13 DDE a".encode("utf-16-le")),
+        _ACTIVE,
+    ),
+    Refused("a DOC with a password", lambda: doc(flags=0x0100), Reason.ENCRYPTED),
+    Refused("a DOC that only begins like one", lambda: doc()[:512], _DAMAGED),
+    Refused(
+        "a DOC whose table leads in circles",
+        lambda: doc().replace(b"\xfe\xff\xff\xff", b"\x02\0\0\0", 99),
+        _DAMAGED,
+    ),
+]
+
+REFUSED = [*OTHER_TYPES, *POLYGLOTS, *PDFS, *IMAGES, *OFFICE]

@@ -1,0 +1,85 @@
+"""What a process that parses may do once it is confined, as one that was taken over would try."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+CONFINED = """
+import ctypes, os, resource, signal, socket, subprocess, sys
+from pathlib import Path
+from roadworthy.inspection.confinement import confine
+
+readable = open(sys.argv[1], "rb")
+confine(memory_bytes=300 * 1024 * 1024, cpu_seconds=1)
+assert readable.read(1) == b"x"
+{attempt}
+"""
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() not in {"x86_64", "aarch64"}, reason="its system calls have other numbers"
+)
+
+NOT_PERMITTED = [
+    "open(sys.argv[1])",
+    "open(sys.argv[1] + '-2', 'w')",
+    "Path(sys.argv[1]).unlink()",
+    "Path(sys.argv[1]).rename('/tmp/x')",
+    "os.truncate(sys.argv[1], 0)",
+    "os.chmod(sys.argv[1], 0o777)",
+    "os.listdir('/')",
+    "socket.socket()",
+    "socket.socket(socket.AF_UNIX)",
+    "os.kill(os.getppid(), 0)",
+    "os.pidfd_open(os.getppid())",
+    "os.execv('/bin/true', ['true'])",
+    "os.setsid()",
+    "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)",
+]
+
+
+def confined(attempt: str, path: object) -> "subprocess.CompletedProcess[str]":
+    script = CONFINED.format(attempt=attempt)
+    return subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def path(tmp_path_factory: pytest.TempPathFactory) -> object:
+    path = tmp_path_factory.mktemp("confined") / "file"
+    path.write_text("x")
+    return path
+
+
+@pytest.mark.parametrize("attempt", NOT_PERMITTED)
+def test_it_reaches_nothing_and_nobody(attempt: str, path: object) -> None:
+    guarded = f"""
+try:
+    {attempt}
+except PermissionError:
+    print("not permitted")
+"""
+    assert confined(guarded, path).stdout == "not permitted\n", confined(guarded, path).stderr
+
+
+def test_it_computes(path: object) -> None:
+    assert confined("print(sum(range(100_000)))", path).stdout == "4999950000\n"
+
+
+def test_it_gets_no_more_memory(path: object) -> None:
+    ended = confined("bytes(400 * 1024 * 1024)", path)
+
+    assert ended.returncode == 1
+    assert "MemoryError" in ended.stderr
+
+
+def test_it_gets_no_more_time(path: object) -> None:
+    assert confined("while True: pass", path).returncode < 0
+
+
+def test_its_memory_is_read_by_nobody(path: object) -> None:
+    dumpable = "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+
+    assert confined(dumpable, path).stdout == "0\n"

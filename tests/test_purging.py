@@ -1,0 +1,230 @@
+"""What nobody holds goes, and nothing that somebody holds: whatever happens in between."""
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from roadworthy.storage import new_key
+from tests.conftest import SOAK, Filing, Place, Running
+from tests.support.blobs import attach, followed, pdf, upload, upload_blob
+from tests.support.buckets import Server
+from tests.support.client import Client
+from tests.support.drivers import Driver, new_driver, with_profile
+from tests.support.service import Service, run
+from tests.support.tables import Tables, open_tables
+
+KILLS = 20 if SOAK else 3
+CLIENTS = 4
+
+Start = Callable[..., Service]
+Connect = Callable[[str], Client]
+
+
+@pytest.fixture
+def settings(place: Place, storage_kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Of a service with files of its own."""
+    if storage_kind == "local":
+        return place.settings
+    server: Server = request.getfixturevalue("bucket_server")
+    return {**place.settings, "ROADWORTHY_STORAGE_URL": server.url(place.folder.name)}
+
+
+@pytest.fixture
+def filed(
+    place: Place,
+    storage_kind: str,
+    settings: dict[str, str],
+    start: Start,
+    request: pytest.FixtureRequest,
+) -> Iterator[Filing]:
+    """A service of the test's own."""
+    service = start(place.folder, settings)
+    tables = open_tables(place.url)
+    server = request.getfixturevalue("bucket_server") if storage_kind == "s3" else None
+    yield Filing(Running(place, service, tables), server)
+    tables.close()
+
+
+@pytest.fixture
+def client(filed: Filing, connect: Connect) -> Client:
+    return connect(filed.running.url)
+
+
+@pytest.fixture
+def driver(filed: Filing) -> Driver:
+    return with_profile(filed.tables, new_driver(filed.tables))
+
+
+def _path_of(files: Path, key: str) -> Path:
+    return files / key[:2] / key[2:4] / key
+
+
+def _keys_held(tables: Tables) -> set[str]:
+    """Of the files that a place or a submission holds."""
+    rows = tables.rows("attachments") + tables.rows("submissions")
+    held = {row["blob_id"] for row in rows}
+    return {row["key"] for row in tables.rows("blobs") if row["id"] in held}
+
+
+def _age(tables: Tables, folder: Path) -> None:
+    """Two days pass for every blob that waits and every file in the folder, and jobs are due."""
+    blobs, jobs = tables["blobs"], tables["jobs"]
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    waits = update(blobs).where(blobs.c.unattached_since.is_not(None))
+    tables.execute(waits.values(unattached_since=long_ago, created_at=long_ago))
+    tables.execute(update(jobs).values(run_at=long_ago, leased_until=None))
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            os.utime(path, (long_ago.timestamp(), long_ago.timestamp()))
+
+
+def _maintain(filed: Filing, settings: dict[str, str]) -> None:
+    filed.running.process.stop()
+    _age(filed.tables, filed.running.place.folder / "files")
+    done = run("maintain", settings=settings)
+    assert (done.returncode, done.stdout) == (0, "Did 1 job.\n"), done
+
+
+def test_a_file_that_nobody_attached_goes_after_a_day(
+    filed: Filing, client: Client, driver: Driver, settings: dict[str, str]
+) -> None:
+    held = [upload_blob(client, driver) for _ in range(4)]
+    attach(client, driver, cv=held[0].signed_id, documents=[held[1].signed_id])
+    attach(client, driver, dbs=held[2].signed_id)
+    attach(client, driver, dbs=None, driving_license=[held[3].signed_id])
+    waiting, replaced = upload_blob(client, driver), upload_blob(client, driver)
+    attach(client, driver, tacho=replaced.signed_id)
+    attach(client, driver, tacho=waiting.signed_id)
+    forgotten = upload_blob(client, driver)
+    taken_out = upload_blob(client, driver)
+    attach(client, driver, documents=[held[1].signed_id, taken_out.signed_id])
+    attach(client, driver, documents=[held[1].signed_id])
+
+    _maintain(filed, settings)
+
+    left = {row["id"] for row in filed.tables.rows("blobs")}
+    assert left == {blob.id for blob in (*held, waiting, replaced)}
+    assert {forgotten.id, taken_out.id} & left == set()
+    assert filed.keys() == _keys_held(filed.tables)
+    (kept,) = filed.tables.rows("blobs", id=held[2].id)
+    assert (kept["unattached_since"], kept["purged_at"]) == (None, None)
+
+
+def test_what_waits_less_than_a_day_stays(
+    filed: Filing, client: Client, driver: Driver, settings: dict[str, str]
+) -> None:
+    blob = upload_blob(client, driver)
+    jobs = update(filed.tables["jobs"])
+    filed.running.process.stop()
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    filed.tables.execute(jobs.values(run_at=long_ago, leased_until=None))
+    assert run("maintain", settings=settings).stdout == "Did 1 job.\n"
+    (kept,) = filed.tables.rows("blobs", id=blob.id)
+    assert kept["purged_at"] is None
+    assert len(filed.keys()) == 1
+
+
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+def test_bytes_that_no_blob_names_are_swept(
+    filed: Filing, client: Client, driver: Driver, settings: dict[str, str]
+) -> None:
+    attach(client, driver, cv=upload(client, driver))
+    files = filed.running.place.folder / "files"
+    stray = _path_of(files, new_key())
+    foreign, half = stray.with_name("notes.txt"), files / "incoming" / "0123"
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    for path in (stray, foreign, half):
+        path.write_bytes(b"left behind")
+
+    _maintain(filed, settings)
+
+    assert (stray.exists(), foreign.exists(), half.exists()) == (False, True, False)
+    assert filed.keys() - {"notes.txt"} == _keys_held(filed.tables)
+
+
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+def test_with_an_empty_database_nothing_is_swept(filed: Filing, settings: dict[str, str]) -> None:
+    """It is more likely that somebody named the wrong one."""
+    stray = _path_of(filed.running.place.folder / "files", new_key())
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"somebody's evidence")
+
+    _maintain(filed, settings)
+
+    assert stray.exists()
+
+
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+def test_killed_in_the_middle_nothing_is_half_there(
+    place: Place, settings: dict[str, str], start: Start, storage_kind: str
+) -> None:
+    """No place without its bytes, and after `maintain` no bytes that nothing holds."""
+    assert storage_kind == "local"
+    tables = open_tables(place.url)
+    drivers = [with_profile(tables, new_driver(tables)) for _ in range(CLIENTS)]
+    answered = 0
+    for _ in range(KILLS):
+        service = start(place.folder, settings)
+        busy = [_Busy(service.url, driver) for driver in drivers]
+        for each in busy:
+            each.start()
+        time.sleep(1 + secrets.randbelow(1500) / 1000)
+        service.kill()
+        for each in busy:
+            each.join()
+        answered += sum(each.attached for each in busy)
+    assert answered > 0, "nothing was attached"
+
+    service = start(place.folder, settings)
+    client = Client(service.url)
+    attached = 0
+    for driver in drivers:
+        profile = driver.send(client, "GET").json["profile"]
+        for shown in (profile["cv"], profile["dbs"], *profile["documents"]):
+            if shown["id"] is not None:
+                answer = followed(shown["url"])
+                assert (answer.status, len(answer.body)) == (200, shown["byte_size"])
+                attached += 1
+    client.close()
+    assert attached > 0
+    service.stop()
+
+    filed = Filing(Running(place, service, tables), None)
+    _age(tables, place.folder / "files")
+    assert run("maintain", settings=settings).returncode == 0
+    assert filed.keys() == _keys_held(tables)
+    assert list((place.folder / "files" / "incoming").iterdir()) == []
+    tables.close()
+
+
+class _Busy(threading.Thread):
+    """Hands in files until the service is gone."""
+
+    def __init__(self, url: str, driver: Driver):
+        super().__init__()
+        self._url, self._driver = url, driver
+        self.attached = 0
+
+    def run(self) -> None:
+        client = Client(self._url)
+        with suppress(OSError, HTTPException):
+            while True:
+                content = pdf(filler=300_000)
+                signed_id = upload(client, self._driver, content)
+                slot = secrets.choice(["cv", "dbs", "documents"])
+                attach(
+                    client,
+                    self._driver,
+                    **{slot: [signed_id] if slot == "documents" else signed_id},
+                )
+                self.attached += 1
+        client.close()

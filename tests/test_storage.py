@@ -1,0 +1,369 @@
+"""Every storage keeps the same promises: a folder, a bucket, a bucket that keeps versions."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from roadworthy.storage import (
+    Credentials,
+    Download,
+    NotStored,
+    Spool,
+    Storage,
+    StorageAway,
+    TooLong,
+    Upload,
+    new_key,
+    open_storage,
+    require_storage,
+)
+from tests.support.blobs import checksum, fetch
+from tests.support.buckets import BUCKET, Server
+from tests.support.ports import free_port
+
+T = TypeVar("T")
+Use = Callable[[Callable[[Storage], Awaitable[T]]], T]
+
+CONTENT = bytes(range(256)) * 1000
+
+
+@pytest.fixture(params=["folder", "bucket", "versions"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty storage is."""
+    if request.param == "folder":
+        return f"file://{tmp_path}/files"
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    return server.url(tmp_path.name.replace("_", "-"))
+
+
+@pytest.fixture
+def use(url: str, tmp_path: Path) -> Use[Any]:
+    """Opens the storage for a piece of work, and closes it."""
+
+    def run(work: Callable[[Storage], Awaitable[T]]) -> T:
+        return _with(open_storage(url, tmp_path / "incoming"), work)
+
+    return run
+
+
+def _with(storage: Storage, work: Callable[[Storage], Awaitable[T]]) -> T:
+    async def unit() -> T:
+        try:
+            return await work(storage)
+        finally:
+            await storage.close()
+
+    return asyncio.run(unit())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """On its way into storage."""
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    return path
+
+
+async def _read(storage: Storage, key: str, start: int, stop: int) -> bytes:
+    return b"".join([piece async for piece in storage.read(key, start, stop)])
+
+
+async def _keys(storage: Storage) -> list[str]:
+    return [stored.key async for batch in storage.batches() for stored in batch]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0, len(CONTENT)), (0, 1), (5, 70_000), (100_000, 100_001), (255_990, len(CONTENT))],
+)
+def test_what_is_put_is_read(use: Use[Any], file: Path, start: int, stop: int) -> None:
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        await storage.put(key, file)
+        assert await storage.size(key) == len(CONTENT)
+        assert await _read(storage, key, start, stop) == CONTENT[start:stop]
+        async with storage.fetched(key) as path:
+            assert path.read_bytes() == CONTENT
+        assert await _keys(storage) == [key]
+
+    use(work)
+
+
+def test_what_is_deleted_is_gone(use: Use[Any]) -> None:
+    async def work(storage: Storage) -> None:
+        kept, gone = new_key(), new_key()
+        for key in (kept, gone):
+            async with storage.spool.receive(_parts(CONTENT), len(CONTENT)) as spooled:
+                await storage.put(key, spooled.path)
+        await storage.delete(gone)
+        await storage.delete(gone)
+        assert await storage.size(gone) is None
+        assert await _keys(storage) == [kept]
+        with pytest.raises(NotStored):
+            await _read(storage, gone, 0, 1)
+        with pytest.raises(NotStored):
+            async with storage.fetched(gone):
+                pass
+
+    use(work)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "k", "../" + "a" * 29, "a" * 31, "a" * 33, "A" * 32, "a/" * 16]
+)
+def test_a_key_is_never_a_path(use: Use[Any], file: Path, key: str) -> None:
+    async def work(storage: Storage) -> None:
+        for attempt in (storage.put(key, file), storage.size(key), storage.delete(key)):
+            with pytest.raises(ValueError, match="no key of ours"):
+                await attempt
+
+    use(work)
+
+
+def test_keys_are_not_guessed() -> None:
+    keys = {new_key() for _ in range(1000)}
+    assert len(keys) == 1000
+    assert all(len(key) == 32 and key.isalnum() and key == key.lower() for key in keys)
+
+
+def test_a_bucket_takes_what_was_signed_and_nothing_else(
+    bucket_server: Server, tmp_path: Path
+) -> None:
+    storage = open_storage(bucket_server.url("direct"), tmp_path / "incoming")
+
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        upload = Upload("image/png", len(CONTENT), checksum(CONTENT))
+        direct = storage.direct_upload(key, upload)
+        assert direct is not None
+        assert direct.headers == {"Content-Type": "image/png", "Content-MD5": checksum(CONTENT)}
+        other = CONTENT[:-1] + b"x"
+        for headers, body in (
+            (direct.headers, other),
+            (direct.headers, CONTENT + b"x"),
+            (direct.headers, CONTENT[:-1]),
+            ({**direct.headers, "Content-MD5": checksum(other)}, other),
+            ({**direct.headers, "Content-Type": "text/html"}, CONTENT),
+            ({"Content-Type": "image/png"}, CONTENT),
+            ({**direct.headers, "x-amz-acl": "public-read"}, CONTENT),
+        ):
+            assert fetch(direct.url, "PUT", headers, body).status in {400, 403}
+        for method in ("GET", "DELETE", "HEAD"):
+            assert fetch(direct.url, method, direct.headers).status == 403
+        assert await storage.accept(key) is None
+        assert fetch(direct.url, "PUT", direct.headers, CONTENT).status == 200
+
+        accepted = await storage.accept(key)
+        assert accepted is not None
+        assert accepted != key, "the client can still write there"
+        assert await _read(storage, accepted, 0, len(CONTENT)) == CONTENT
+        assert sorted(await _keys(storage)) == sorted([key, accepted])
+        await storage.delete(key)
+        assert await _keys(storage) == [accepted]
+
+        url = storage.direct_download(accepted, Download("image/png", 'attachment; filename="a"'))
+        assert url is not None
+        answer = fetch(url)
+        assert (answer.status, answer.body) == (200, CONTENT)
+        assert answer.header("content-disposition") == 'attachment; filename="a"'
+        assert answer.header("content-type") == "image/png"
+        assert "X-Amz-Expires=60&" in url
+        assert "X-Amz-Expires=300&" in direct.url
+        for edited in (url.replace("image%2Fpng", "text%2Fhtml"), url[:-1] + "x"):
+            assert fetch(edited).status == 403
+
+    _with(storage, work)
+
+
+def test_versions_go_with_the_file(versions_server: Server, tmp_path: Path, file: Path) -> None:
+    prefix = "versions"
+    storage = open_storage(versions_server.url(prefix), tmp_path / "incoming")
+
+    async def work(storage: Storage) -> None:
+        gone, kept = new_key(), new_key()
+        for key in (gone, gone, gone, kept):
+            await storage.put(key, file)
+        versions_server.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{gone}")
+        await storage.put(gone, file)
+        await storage.delete(gone)
+        found = versions_server.client.list_object_versions(Bucket=BUCKET, Prefix=f"{prefix}/")
+        assert [each["Key"] for each in found["Versions"]] == [f"{prefix}/{kept}"]
+        assert "DeleteMarkers" not in found
+
+    _with(storage, work)
+
+
+def test_what_others_keep_in_the_bucket_is_not_ours(
+    bucket_server: Server, tmp_path: Path, file: Path
+) -> None:
+    key = new_key()
+    for name in (f"other/{key}", "shared/readme.txt", f"shared/{key}.bak", f"shared/deep/{key}"):
+        bucket_server.client.put_object(Bucket=BUCKET, Key=name, Body=b"theirs")
+    storage = open_storage(bucket_server.url("shared"), tmp_path / "incoming")
+
+    async def work(storage: Storage) -> None:
+        assert await _keys(storage) == []
+        await storage.put(key, file)
+        assert await _keys(storage) == [key]
+
+    _with(storage, work)
+
+
+@pytest.mark.parametrize("what", ["nobody there", "another secret", "no such bucket"])
+def test_a_bucket_that_does_not_serve_us_is_away(
+    what: str, bucket_server: Server, tmp_path: Path, file: Path
+) -> None:
+    url = bucket_server.url("away")
+    if what == "nobody there":
+        url = url.replace(bucket_server.endpoint, f"http://127.0.0.1:{free_port()}")
+    elif what == "another secret":
+        url = url.replace("their%2Fsecret", "another")
+    else:
+        url = url.replace(f"@{BUCKET}", "@another")
+    storage = open_storage(url, tmp_path / "incoming")
+
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        with pytest.raises((StorageAway, NotStored)):
+            await storage.put(key, file)
+        if what != "no such bucket":
+            for attempt in (storage.size(key), storage.delete(key), _read(storage, key, 0, 1)):
+                with pytest.raises(StorageAway):
+                    await attempt
+
+    _with(storage, work)
+
+
+def test_files_in_a_folder_are_for_nobody_else(tmp_path: Path) -> None:
+    storage = open_storage(f"file://{tmp_path}/files", tmp_path / "incoming")
+
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        async with storage.spool.receive(_parts(CONTENT), len(CONTENT)) as spooled:
+            await storage.put(key, spooled.path)
+            assert not spooled.path.exists()
+        (stored,) = (tmp_path / "files").glob("??/??/*")
+        assert stored == tmp_path / "files" / key[:2] / key[2:4] / key
+        assert stored.stat().st_mode & 0o777 == 0o600
+        assert {p.stat().st_mode & 0o077 for p in (tmp_path / "files").rglob("*")} == {0}
+
+    previous = os.umask(0o077)
+    try:
+        _with(storage, work)
+    finally:
+        os.umask(previous)
+
+
+def test_the_first_file_under_a_key_stays(tmp_path: Path) -> None:
+    """Two that arrive at once, of one checksum: what was inspected is what is kept."""
+    storage = open_storage(f"file://{tmp_path}/files", tmp_path / "incoming")
+
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        for content in (b"first", b"second"):
+            async with storage.spool.receive(_parts(content), 10) as spooled:
+                await storage.put(key, spooled.path)
+                assert not spooled.path.exists()
+        assert await _read(storage, key, 0, 5) == b"first"
+        assert await storage.size(key) == 5
+
+    _with(storage, work)
+
+
+async def _parts(content: bytes, size: int = 1000) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+class TestSpool:
+    """Files on their way."""
+
+    @pytest.fixture
+    def spool(self, tmp_path: Path) -> Iterator[Spool]:
+        spool = Spool(tmp_path / "incoming")
+        yield spool
+        spool.close()
+
+    def test_it_measures_what_arrives_and_leaves_nothing(
+        self, spool: Spool, tmp_path: Path
+    ) -> None:
+        async def work() -> None:
+            content = os.urandom(700_000)
+            async with spool.receive(_parts(content), len(content)) as file:
+                assert (file.byte_size, file.checksum) == (len(content), checksum(content))
+                assert file.path.read_bytes() == content
+                assert await spool.measure(file.path) == file
+            assert list((tmp_path / "incoming").iterdir()) == []
+
+        asyncio.run(work())
+
+    def test_too_much_is_refused_as_it_arrives(self, spool: Spool, tmp_path: Path) -> None:
+        taken = []
+
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                taken.append(1000)
+                yield b"x" * 1000
+
+        async def work() -> None:
+            with pytest.raises(TooLong):
+                async with spool.receive(endless(), 10_000):
+                    pass
+            assert sum(taken) == 11_000
+            assert list((tmp_path / "incoming").iterdir()) == []
+
+        asyncio.run(work())
+
+    def test_what_a_crash_left_is_swept(self, spool: Spool) -> None:
+        async def work() -> None:
+            assert await spool.sweep(3600) == 0
+            async with spool.empty() as path:
+                path.write_bytes(b"new")
+                old = path.with_name("old")
+                old.write_bytes(b"old")
+                before = time.time() - 7200
+                os.utime(old, (before, before))
+                assert await spool.sweep(3600) == 1
+                assert (path.exists(), old.exists()) == (True, False)
+
+        asyncio.run(work())
+
+    def test_a_full_disk_is_away(self, spool: Spool, tmp_path: Path) -> None:
+        async def work() -> None:
+            (tmp_path / "incoming").write_bytes(b"not a folder")
+            with pytest.raises(StorageAway):
+                async with spool.empty():
+                    pass
+
+        asyncio.run(work())
+
+
+_BAD_URLS = {
+    "http://example.com/files": "must be file:///path/to/folder or s3://bucket",
+    "files": "must be file:///path/to/folder or s3://bucket",
+    "file://": "must be like file:///path/to/folder",
+    "file:///": "must be like file:///path/to/folder",
+    "file://host/path": "must be like file:///path/to/folder",
+    "s3://bucket": "has no credentials",
+    "s3://key@bucket": "has no credentials",
+    "s3://key:secret@/prefix": "names no bucket",
+    "s3://key:secret@bucket?end=1": "has an option that is neither endpoint nor region",
+    "s3://key:secret@bucket?endpoint=example.com": "has an endpoint that is not like",
+    "s3://key:se/cret@bucket:x": "cannot be read: percent-encode",
+}
+
+
+@pytest.mark.parametrize(("url", "complaint"), _BAD_URLS.items(), ids=_BAD_URLS)
+def test_what_is_no_storage_is_said_without_its_secrets(url: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as raised:
+        require_storage(url)
+    assert "cret" not in str(raised.value).replace("secret@bucket", "")
+
+
+def test_credentials_may_come_from_elsewhere() -> None:
+    require_storage("s3://bucket/prefix", Credentials("key", "secret"))
