@@ -171,17 +171,17 @@ def change_user(
     return updated.rowcount == 1
 
 
-def close_account(connection: Connection, user: User, now: datetime) -> None:
-    """Nobody signs in to it any more, and its address is free."""
-    closed = connection.execute(
-        update(users)
-        .where(users.c.id == user.id, users.c.closed_at.is_(None))
-        .values(email=f"closed-{user.id}", password_digest="", closed_at=now, updated_at=now)
-    )
-    if closed.rowcount == 1:
-        connection.execute(insert(closed_accounts), {"user_id": user.id, "email": user.email})
-        end_sessions(connection, user.id)
-        drop_links(connection, user.id)
+def close_account(connection: Connection, user_id: int, now: datetime) -> None:
+    """Nobody signs in to it any more, and its address is free; closing it again changes nothing."""
+    mine = and_(users.c.id == user_id, users.c.closed_at.is_(None))
+    email = connection.execute(select(users.c.email).where(mine).with_for_update()).scalar()
+    if email is None:
+        return
+    closed = {"email": f"closed-{user_id}", "password_digest": "", "closed_at": now}
+    connection.execute(update(users).where(mine).values(**closed, updated_at=now))
+    connection.execute(insert(closed_accounts), {"user_id": user_id, "email": email})
+    end_sessions(connection, user_id)
+    drop_links(connection, user_id)
 
 
 def _as_read(user: User) -> ColumnElement[bool]:
