@@ -162,8 +162,8 @@ class OwnAccountRoutes:
 
     async def close(self, request: Request) -> Response:
         """Close the account: nobody signs in to it any more, and its address is free."""
-        user, _ = await self._owner(request)
-        await self._database.write(close_account, user, to_the_millisecond(self._clock()))
+        driver = await self._guard.admit(request)
+        await self._database.write(close_account, driver.id, to_the_millisecond(self._clock()))
         return Response(204)
 
     async def list_sessions(self, request: Request) -> Response:

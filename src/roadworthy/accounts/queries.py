@@ -177,21 +177,20 @@ def change_user(
     return updated.rowcount == 1
 
 
-def close_account(connection: Connection, user: User, now: datetime) -> None:
-    """Nobody signs in to it any more, and its address is free."""
-    if end_account(connection, user.id, user.email, now):
-        bury_account(connection, user.id, now)
+def close_account(connection: Connection, user_id: int, now: datetime) -> None:
+    """Nobody signs in to it any more, and its address is free; closing it again changes nothing."""
+    if end_account(connection, user_id, now):
+        bury_account(connection, user_id, now)
 
 
-def end_account(connection: Connection, user_id: int, email: str, now: datetime) -> bool:
+def end_account(connection: Connection, user_id: int, now: datetime) -> bool:
     """The same for one that has its tombstone: whether it was open."""
-    closed = connection.execute(
-        update(users)
-        .where(users.c.id == user_id, users.c.closed_at.is_(None))
-        .values(email=f"closed-{user_id}", password_digest="", closed_at=now, updated_at=now)
-    )
-    if closed.rowcount != 1:
+    mine = and_(users.c.id == user_id, users.c.closed_at.is_(None))
+    email = connection.execute(select(users.c.email).where(mine).with_for_update()).scalar()
+    if email is None:
         return False
+    closed = {"email": f"closed-{user_id}", "password_digest": "", "closed_at": now}
+    connection.execute(update(users).where(mine).values(**closed, updated_at=now))
     connection.execute(insert(closed_accounts), {"user_id": user_id, "email": email})
     connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
     drop_links(connection, user_id)

@@ -59,8 +59,7 @@ def _take_password(connection: Connection, user_id: int, changed_at: datetime) -
 
 
 def _close(connection: Connection, user_id: int, closed_at: datetime) -> bool:
-    email = connection.execute(select(users.c.email).where(users.c.id == user_id)).scalar()
-    return email is not None and end_account(connection, user_id, email, closed_at)
+    return end_account(connection, user_id, closed_at)
 
 
 def sign_everybody_out(connection: Connection, now: datetime) -> int:
