@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
 
 from roadworthy.tombstones import Copy, Tombstone, bury_token, read_copy
 from tests.conftest import SETTINGS, Place
 from tests.support.client import Client
 from tests.support.drivers import PASSWORD, PROFILE_PATH, Driver, new_driver
+from tests.support.purging import purge_now
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
 from tests.support.tokens import claims, forge, payload_of
@@ -111,11 +111,7 @@ def test_a_folder_that_is_gone_is_said_once_and_stops_nobody(
 def test_purge_forgets_those_of_tokens_that_expired(place: Place, at: Tables) -> None:
     for name, expires_at in (("old", NOW - DAY), ("new", NOW + DAY), ("ever", None)):
         at.inspect(partial(bury_token, jti=name, expires_at=expires_at))
-    assert run("maintain", settings=place.settings).returncode == 0
-    purge = at["jobs"].c.kind == "purge"
-    earlier = {"run_at": NOW - DAY / 2, "payload": f'{{"last_run": "{NOW - DAY / 2:%FT%TZ}"}}'}
-    at.execute(update(at["jobs"]).where(purge).values(**earlier))
-    assert run("maintain", settings=place.settings).returncode == 0
+    purge_now(place.settings, at)
 
     assert [row["jti"] for row in at.rows("tombstones")] == ["new", "ever"]
 

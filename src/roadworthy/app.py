@@ -60,18 +60,21 @@ class _Parts:
     storage: Storage
     inspector: Inspector
     passwords: Passwords
+    throttle: Throttle
     recovery: Recovery
 
     @classmethod
-    def of(cls, settings: Settings) -> "_Parts":
+    def of(cls, settings: Settings, secrets: tuple[str, ...]) -> "_Parts":
         database = open_database(settings.database_url)
         passwords = Passwords(settings.devise_pepper)
+        throttle = Throttle(database, settings, secrets[0], _now)
         return cls(
             database,
             storage_of(settings),
             Inspector(ClamAV(settings.clamav) if settings.clamav else None),
             passwords,
-            Recovery(database, passwords, _now),
+            throttle,
+            Recovery(database, passwords, throttle, _now),
         )
 
     async def close(self) -> None:
@@ -88,8 +91,9 @@ def create_app(
 
     `started` is called on the event loop once it can serve.
     """
-    parts = _Parts.of(settings)
-    api = _api(parts, settings, signing_secrets(settings))
+    secrets = signing_secrets(settings)
+    parts = _Parts.of(settings, secrets)
+    api = _api(parts, settings, secrets)
     kinds = KindsInUse(parts.database, parts.passwords)
     worker = create_worker(parts.database, parts.storage, settings)
     keeper = Keeper(parts.database, settings.tombstones_dir)
@@ -168,23 +172,23 @@ def _post(database: Database, settings: Settings) -> Post:
 
 def describe(settings: Settings) -> bytes:
     """The API document; nothing is opened or made for it."""
-    parts = _Parts.of(settings)
-    api = _api(parts, settings, ("",))
+    secrets = ("",)
+    parts = _Parts.of(settings, secrets)
+    api = _api(parts, settings, secrets)
     return WebRoutes(parts.database, api, settings, _now).document
 
 
 def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[Route, ...]:
     database, passwords = parts.database, parts.passwords
     tokens, signatures = Tokens(secrets), Signatures(secrets)
-    throttle = Throttle(database, settings, secrets[0], _now)
     files = Files(database, parts.storage, settings.max_file_mb * MEGABYTE, _now)
     checking = Checking(database, files, parts.inspector, signatures, _now)
     documents = Documents(checking, signatures, settings.public_url, _now)
     guard = Guard(database, tokens, _now)
     return (
-        *AccountRoutes(database, tokens, passwords, throttle, _now),
-        *OwnAccountRoutes(database, tokens, passwords, throttle, note_account_change, _now),
-        *RecoveryRoutes(database, parts.recovery, throttle, _now),
+        *AccountRoutes(database, tokens, passwords, parts.throttle, _now),
+        *OwnAccountRoutes(database, tokens, passwords, parts.throttle, note_account_change, _now),
+        *RecoveryRoutes(database, parts.recovery, parts.throttle, _now),
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
     )

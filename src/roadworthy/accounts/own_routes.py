@@ -92,12 +92,14 @@ class OwnAccountRoutes:
         given = await user_parameters(request) or {}
         changes, errors = judge_change(given)
         changes = {name: value for name, value in changes.items() if value != _present(user, name)}
-        if "email" not in errors and await self._is_taken(changes):
-            errors["email"] = [TAKEN]
         await self._judge_current_password(user, given, request.client, errors)
+        if not errors.keys() & {"email", "current_password"} and await self._is_taken(changes):
+            errors["email"] = [TAKEN]  # who does not know the password learns of no address
         refuse(errors)
-        if changes:
-            await self._make(changes, user, token, request)
+        if "email" in changes:
+            await self._throttle.mail(CONFIRMATION, changes["email"], request.client)
+        if changes and not await self._make(changes, user, token, request):
+            return await self.change(request)  # against the digest that is kept now
         return Response(204)
 
     async def _is_taken(self, changes: Mapping[str, Any]) -> bool:
@@ -122,7 +124,8 @@ class OwnAccountRoutes:
 
     async def _make(
         self, changes: dict[str, Any], user: User, token: Bearer, request: Request
-    ) -> None:
+    ) -> bool:
+        """Whether it was done: not when the digest that was verified has been replaced since."""
         password = changes.pop("password", None)
         if password is not None:
             changes["password_digest"] = await self._passwords.digest(password)
@@ -130,12 +133,10 @@ class OwnAccountRoutes:
         expires_at = token.expires_at or now + LIFETIME
         kept = Session(token.jti, now, expires_at, *origin_of(request))
         try:
-            changed = await self._database.write(self._change, user, changes, kept, now)
+            return await self._database.write(self._change, user, changes, kept, now)
         except IntegrityError:
             refuse({"email": [TAKEN]})
             raise
-        if not changed:  # the password was changed while this one was verified
-            refuse({"current_password": [INVALID]})
 
     def _change(
         self,
@@ -145,6 +146,7 @@ class OwnAccountRoutes:
         kept: Session,
         now: datetime,
     ) -> bool:
+        _require_admitted(connection, user.id, kept.jti)
         if not change_user(connection, user, values, now):
             return False
         if "password_digest" in values:
@@ -190,6 +192,13 @@ class OwnAccountRoutes:
         if revoked:
             raise TokenRefused("revoked token")
         return user, token
+
+
+def _require_admitted(connection: Connection, user_id: int, jti: str) -> None:
+    """Raise `TokenRefused` when the token was revoked after the request began."""
+    found = find_account(connection, user_id, jti)
+    if found is None or found[1]:
+        raise TokenRefused("revoked token")
 
 
 def _present(user: User, name: str) -> object:

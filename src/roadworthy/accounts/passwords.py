@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from roadworthy.wire import ServiceUnavailable
 
 log = structlog.get_logger()
 
-MOST_WAITING = 256
+MOST_WAITING = 512
 """Password checks that may wait at once; one more is told to come back."""
+MOST_OF_ONE = 200
+"""Of those, who come from one place: others shall find room too."""
 
 RETRY_SECONDS = 5
 STOP_SECONDS = 5
@@ -42,6 +46,7 @@ class Passwords:
         self._own = threading.local()
         self._started: list[_Process] = []
         self._waiting = 0
+        self._places: Counter[bytes] = Counter()
         self._kinds = {TODAY}
 
     async def digest(self, password: str) -> str:
@@ -77,6 +82,20 @@ class Passwords:
         """Raise a 503 `Refusal` when too many wait."""
         if self._waiting >= MOST_WAITING:
             raise ServiceUnavailable(RETRY_SECONDS)
+
+    @contextmanager
+    def in_line(self, place: bytes) -> Iterator[None]:
+        """Stand in line for who asks from `place`. Raises a 503 `Refusal` when too many do."""
+        self.require_room()
+        if self._places[place] >= MOST_OF_ONE:
+            raise ServiceUnavailable(RETRY_SECONDS)
+        self._places[place] += 1
+        try:
+            yield
+        finally:
+            self._places[place] -= 1
+            if not self._places[place]:
+                del self._places[place]
 
     def close(self) -> None:
         """Let go of threads and processes."""

@@ -24,6 +24,7 @@ from roadworthy.accounts.account import NewAccount
 from roadworthy.accounts.links import Purpose
 from roadworthy.accounts.tables import (
     closed_accounts,
+    known_addresses,
     mailed_links,
     revoked_tokens,
     sessions,
@@ -192,8 +193,8 @@ def end_account(connection: Connection, user_id: int, now: datetime) -> bool:
     closed = {"email": f"closed-{user_id}", "password_digest": "", "closed_at": now}
     connection.execute(update(users).where(mine).values(**closed, updated_at=now))
     connection.execute(insert(closed_accounts), {"user_id": user_id, "email": email})
-    connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
-    drop_links(connection, user_id)
+    for theirs in (sessions, known_addresses, mailed_links):
+        connection.execute(delete(theirs).where(theirs.c.user_id == user_id))
     return True
 
 

@@ -17,6 +17,7 @@ from roadworthy.accounts.queries import (
     use_link,
 )
 from roadworthy.accounts.requests import to_the_millisecond
+from roadworthy.accounts.throttle import Throttle
 from roadworthy.database import Connection, Database
 from roadworthy.mail import enqueue_letter
 from roadworthy.wire import Unprocessable
@@ -29,9 +30,16 @@ RESET_TOKEN = "reset_password_token"  # noqa: S105
 class Recovery:
     """Each link does it once; `clock` gives the current time, in UTC."""
 
-    def __init__(self, database: Database, passwords: Passwords, clock: Callable[[], datetime]):
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        throttle: Throttle,
+        clock: Callable[[], datetime],
+    ):
         self._database = database
         self._passwords = passwords
+        self._throttle = throttle
         self._clock = clock
 
     async def addressee(self, purpose: Purpose, token: str) -> Addressee | None:
@@ -61,8 +69,10 @@ class Recovery:
             raise _no_link(RESET_TOKEN)
         password = await self._passwords.digest(judge_new_password(given))
         now = to_the_millisecond(self._clock())
-        if not await self._database.write(_reset_password, digest_of(token), password, now):
+        email = await self._database.write(_reset_password, digest_of(token), password, now)
+        if email is None:
             raise _no_link(RESET_TOKEN)  # somebody was quicker
+        await self._throttle.forgive(email)
 
 
 def _confirm(connection: Connection, digest: str, now: datetime) -> bool:
@@ -75,14 +85,15 @@ def _confirm(connection: Connection, digest: str, now: datetime) -> bool:
 
 def _reset_password(
     connection: Connection, digest: str, password_digest: str, now: datetime
-) -> bool:
+) -> str | None:
+    """The address of who did, if the link was good."""
     addressee = use_link(connection, Purpose.RESET, digest, now)
     if addressee is None:
-        return False
+        return None
     set_password(connection, addressee.id, password_digest, now)
     drop_links(connection, addressee.id, Purpose.RESET)
     enqueue_letter(connection, PASSWORD_CHANGED, {"email": addressee.email}, now)
-    return True
+    return addressee.email
 
 
 def _required(given: Mapping[str, Any], name: str) -> str:

@@ -52,7 +52,7 @@ class RecoveryRoutes:
         it from the answer, or from the time it took.
         """
         email = judge_address(await user_parameters(request) or {})
-        await self._throttle.mail(email, request.client)
+        await self._throttle.mail(letter, email, request.client)
         about = {"email": email}
         await self._database.write_one(enqueue_letter, letter, about, self._clock())
         return json_response(200, Done())

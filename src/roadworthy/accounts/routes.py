@@ -84,7 +84,7 @@ class AccountRoutes:
         account, errors = judge_sign_up(await user_parameters(request) or {})
         if "email" not in errors:  # then we say whether it is taken
             self._passwords.require_room()
-            await self._throttle.sign_up(account.email, request.client)
+            await self._throttle.sign_up(None if errors else account.email, request.client)
         await self._refuse_what_is_wrong(account, errors)
         digest = await self._passwords.digest(account.password)
         now = to_the_millisecond(self._clock())
@@ -120,8 +120,13 @@ class AccountRoutes:
         if given is None:
             raise Unauthorized(NOT_SIGNED_IN)
         email, password = _credentials(given)
-        self._passwords.require_room()
-        attempt = await self._throttle.sign_in(stored_address(email), request.client)
+        with self._passwords.in_line(self._throttle.place(request.client)):
+            return await self._sign_in(request, stored_address(email), password, audience)
+
+    async def _sign_in(
+        self, request: Request, email: str, password: str, audience: str | None
+    ) -> Response:
+        attempt = await self._throttle.sign_in(email, request.client)
         user = attempt.user
         for _ in range(MOST_LOOKS):
             verified = await self._verify(password, user)

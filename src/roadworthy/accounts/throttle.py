@@ -8,8 +8,14 @@ from typing import NamedTuple
 
 from roadworthy.accounts.counter import Counter, place_of
 from roadworthy.accounts.queries import User
-from roadworthy.accounts.throttle_queries import find_wait, find_who_signs_in, take_tries
+from roadworthy.accounts.throttle_queries import (
+    clear_tries,
+    find_wait,
+    find_who_signs_in,
+    take_tries,
+)
 from roadworthy.database import Database
+from roadworthy.mail import CannotBeAddressed, mailable
 from roadworthy.settings import Limits, Settings
 from roadworthy.wire import TooManyRequests
 
@@ -47,26 +53,41 @@ class Throttle:
         self._key = hmac.digest(secret.encode(), b"throttle", "sha256")
         self._clock = clock
 
-    async def sign_up(self, email: str, client: str) -> None:
-        """Raises a 429 `Refusal` when it is too often."""
+    async def sign_up(self, email: str | None, client: str) -> None:
+        """Raises a 429 `Refusal` when it is too often; no `email`: it comes to nothing anyway."""
         limits = self._settings.sign_up_limit
-        await self._take(self._counters("sign-up", email, place_of(client), limits))
+        if email is None:
+            limits = limits._replace(account=None)
+        counters = self._counters("sign-up", _spelt(email or ""), place_of(client), limits)
+        await self._take(counters)
 
-    async def mail(self, email: str, client: str) -> None:
-        """Call before who is not signed in gets a mail. Raises a 429 `Refusal` when too often."""
+    async def mail(self, letter: str, email: str, client: str) -> None:
+        """Call before who is not signed in gets a mail. Raises a 429 `Refusal` when too often.
+
+        Where an account has signed in before, only mails asked for from there count, as for
+        signing in.
+        """
         limits = self._settings.mail_limit
-        await self._take(self._counters("mail", email, place_of(client), limits))
+        place = self.place(client)
+        _, seen_at = await self._database.read(find_who_signs_in, email, place)
+        whose = _spelt(email) if seen_at is None else f"{email}\0{place.hex()}"
+        await self._take(self._counters(letter, whose, place_of(client), limits))
 
     async def sign_in(self, email: str, client: str) -> Attempt:
         """Who would sign in, when they may try. Raises a 429 `Refusal` when it is too often.
 
         Where an account has signed in before, only tries at it from there count: whatever others
-        do, there or elsewhere, its right password is taken.
+        do elsewhere, its right password is taken.
         """
         user, seen_at = await self._database.read(find_who_signs_in, email, self.place(client))
         counters = self._sign_in_counters(email, place_of(client), is_known=seen_at is not None)
         await self._take(counters)
         return Attempt(user, self.place(client), _is_stale(seen_at, self._clock()), counters)
+
+    async def forgive(self, email: str) -> None:
+        """Who has just proved to be the account's, by mail, has all tries to sign in again."""
+        counters = self._counters("sign-in", email, "", self._settings.sign_in_limit)
+        await self._database.write_one(clear_tries, [counter.key for counter in counters])
 
     def place(self, client: str) -> bytes:
         """What is kept of the address of `client`, for `remember_address`."""
@@ -106,6 +127,14 @@ class Throttle:
         return hmac.digest(self._key, "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")[
             :16
         ]
+
+
+def _spelt(email: str) -> str:
+    """One form for the many in which an address reaches the same mailbox."""
+    try:
+        return mailable(email)
+    except CannotBeAddressed:
+        return email
 
 
 def _is_stale(seen_at: datetime | None, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     or_,
     select,
 )
@@ -101,6 +102,11 @@ def give_tries_back(connection: Connection, counters: Sequence[Counter], now: da
     _giving_back(connection.dialect.name, len(counters)).rows(
         connection, {"now": at, **moved, **_keys(counters)}
     )
+
+
+def clear_tries(connection: Connection, keys: Sequence[bytes]) -> None:
+    """As if these counters had never counted."""
+    connection.execute(delete(throttles).where(throttles.c.key.in_(keys)))
 
 
 def purge_throttles(connection: Connection, until: datetime) -> int:

@@ -14,6 +14,8 @@ from roadworthy.accounts import (
     sign_everybody_out,
 )
 from roadworthy.database import Connection, metadata
+from roadworthy.jobs import forget_jobs
+from roadworthy.mail import KIND as MAIL
 from roadworthy.tombstones import Tombstone, add_tombstones, forget_backup_folder
 
 MARGIN = 1_000_000
@@ -29,6 +31,7 @@ def settle_restored(
     """
     forget_backup_folder(connection)  # elsewhere than there, this may be a rehearsal
     forget_mailed_links(connection)
+    forget_jobs(connection, MAIL)  # they would mail such links once more, perhaps to old addresses
     applied = _end_again(connection, tombstones, now)
     move_ids_on(connection, tombstones or ())
     return applied

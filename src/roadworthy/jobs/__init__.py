@@ -8,6 +8,7 @@ from roadworthy.jobs.queries import (
     count_jobs,
     enqueue,
     find_failed_jobs,
+    forget_jobs,
     revive_job,
 )
 from roadworthy.jobs.worker import Worker
@@ -23,6 +24,7 @@ __all__ = [
     "delete_some",
     "enqueue",
     "find_failed_jobs",
+    "forget_jobs",
     "purge",
     "revive_job",
 ]

@@ -21,7 +21,9 @@ async def purge(
 def delete_some(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
     """Delete at most `MOST_IN_A_WRITE` of the rows where `condition` holds: how many."""
     keys = select(*table.primary_key).where(condition).limit(MOST_IN_A_WRITE)
-    found = [dict(key) for key in connection.execute(keys).mappings()]
+    # Who renews a row at this moment keeps it.
+    unlocked = keys.with_for_update(skip_locked=True)
+    found = [dict(key) for key in connection.execute(unlocked).mappings()]
     if found:
         by_key = (column == bindparam(column.name) for column in table.primary_key)
         connection.execute(delete(table).where(*by_key), found)

@@ -198,6 +198,11 @@ def count_jobs(connection: Connection, now: datetime) -> dict[str, int]:
     return {**dict.fromkeys(JOB_STATES, 0), **dict(rows.all())}
 
 
+def forget_jobs(connection: Connection, kind: str) -> None:
+    """Those of `kind` that wait are not done."""
+    connection.execute(delete(jobs).where(jobs.c.kind == kind))
+
+
 def _held(job: Job) -> ColumnElement[bool]:
     """The row, until its holder lets go of it or, after its lease, somebody else claims it."""
     return and_(

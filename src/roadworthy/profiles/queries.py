@@ -173,7 +173,15 @@ def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bo
 
 
 def _lock(connection: Connection, profile_id: int) -> RowMapping | None:
-    """The profile as it is until this transaction ends: others who would change it wait."""
+    """The profile of an open account as it is until this transaction ends: others who would change
+    it wait.
+
+    The user first, as whoever changes an account does, so that no two wait for each other.
+    """
+    owner = select(profiles.c.user_id).where(profiles.c.id == profile_id).scalar_subquery()
+    user = select(users.c.id).where(users.c.id == owner, users.c.closed_at.is_(None))
+    if connection.execute(user.with_for_update(read=True, key_share=True)).first() is None:
+        return None
     locked = select(profiles).where(profiles.c.id == profile_id).with_for_update()
     return connection.execute(locked).mappings().first()
 
