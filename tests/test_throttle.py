@@ -372,7 +372,7 @@ def test_what_is_not_needed_is_forgotten(place: Place, driver: Driver, tables: T
 
     throttles, known = tables["throttles"], tables["known_addresses"]
     old = [
-        {"key": number.to_bytes(16), "clear_at": clear(-timedelta(seconds=number))}
+        {"key": number.to_bytes(16), "clear_at": clear(-timedelta(hours=2, seconds=number))}
         for number in range(1, 2501)
     ]
     tables.execute(throttles.insert().values(old))
