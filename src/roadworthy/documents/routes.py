@@ -48,6 +48,7 @@ from roadworthy.wire import (
     Request,
     Response,
     Route,
+    ServiceUnavailable,
     StreamedResponse,
     TooManyRequests,
     Unprocessable,
@@ -66,6 +67,8 @@ Manner = Literal["attachment", "inline"]
 
 UPLOAD_PATH = "/rails/active_storage/disk/{token}"
 MOST_BLOB_BYTES = 16 * 1024
+MOST_LEAVING = 96
+"""Files that are sent by this process at once: who takes them slowly holds some memory of ours."""
 
 SANDBOX = "sandbox; default-src 'none'"
 _NOT_PLAIN = re.compile(r'[^ -~]|["\\%]')
@@ -91,6 +94,7 @@ class DocumentRoutes:
         self._public_url = public_url
         self._clock = clock
         self._idempotency = Idempotency(database, clock)
+        self._leaving = 0
 
     def __iter__(self) -> Iterator[Route]:
         announcing = _announcing(self._files.most_bytes)
@@ -177,14 +181,15 @@ class DocumentRoutes:
         )
         if request.method == "HEAD":
             return _handed_out(file, manner, wanted, _nothing())
+        if self._leaving >= MOST_LEAVING:
+            raise ServiceUnavailable
         await self._record(permission, file, manner)
         if manner == "attachment":
             download = Download(file.content_type, _disposition(manner, file.filename))
             url = self._storage.direct_download(file.key, download)
             if url is not None:
                 return Response(302, headers={"location": url})
-        part = wanted or Part(0, file.byte_size)
-        content = await _begun(self._storage.read(file.key, part.start, part.stop))
+        content = await self._begun(file, wanted or Part(0, file.byte_size))
         return _handed_out(file, manner, wanted, content)
 
     async def _permitted(self, request: Request) -> tuple[Permission, Viewable]:
@@ -207,6 +212,28 @@ class DocumentRoutes:
             manner,
             self._clock(),
         )
+
+    async def _begun(self, file: Viewable, part: Part) -> AsyncGenerator[bytes, None]:
+        """The bytes, of which there are some: what is wrong with them shows before we answer."""
+        parts = self._storage.read(file.key, part.start, part.stop)
+        try:
+            first = await anext(parts)
+        except NotStored:
+            log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
+            raise NotFound from None
+        return self._sent(first, parts)
+
+    async def _sent(
+        self, first: bytes, parts: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
+        self._leaving += 1
+        try:
+            async with aclosing(parts):
+                yield first
+                async for part in parts:
+                    yield part
+        finally:
+            self._leaving -= 1
 
     def _base(self, request: Request) -> str:
         return self._public_url or request.base_url
@@ -266,23 +293,6 @@ def _disposition(manner: Manner, filename: str) -> str:
     """With the name as any client reads it, and as it is (RFC 6266, 4.3)."""
     plain = _NOT_PLAIN.sub("_", filename)
     return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-async def _begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The same parts, of which there is one: whatever is wrong shows before we answer."""
-    try:
-        first = await anext(parts)
-    except NotStored:
-        log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
-        raise NotFound from None
-    return _after(first, parts)
-
-
-async def _after(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(parts):
-        yield first
-        async for part in parts:
-            yield part
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:

@@ -17,7 +17,7 @@ UPLOAD_SECONDS = 5 * 60
 """How long a URL to upload to is good for."""
 DOWNLOAD_SECONDS = 60
 
-PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 128 * 1024
 
 _KEY = re.compile(r"[a-z2-7]{32}", re.ASCII)
 
