@@ -116,10 +116,17 @@ class DocumentRoutes:
         if errors:
             raise Unprocessable(errors)
         base, key, now = self._base(request), new_key(), self._clock()
+        upload = Upload(blob.content_type, blob.byte_size, blob.checksum)
+        elsewhere = self._storage.direct_upload(key, upload)
 
         def create(connection: Connection) -> Response:
             blob_id = create_blob(connection, user_id, blob, key, self._storage.name, now)
-            response = json_response(200, self._announced(blob_id, key, blob, base, now))
+            direct = (
+                Direct(elsewhere.url, elsewhere.headers)
+                if elsewhere
+                else self._through_us(blob_id, blob, base, now)
+            )
+            response = json_response(200, self._announced(blob_id, key, blob, direct, now))
             if keep:
                 keep(connection, response.status, response.body)
             return response
@@ -130,7 +137,7 @@ class DocumentRoutes:
             raise TooManyRequests(RETRY_SECONDS) from None
 
     def _announced(
-        self, blob_id: int, key: str, blob: NewBlob, base: str, now: datetime
+        self, blob_id: int, key: str, blob: NewBlob, direct: Direct, now: datetime
     ) -> BlobBody:
         return BlobBody(
             blob_id,
@@ -143,14 +150,10 @@ class DocumentRoutes:
             blob.checksum,
             instant_text(now),
             self._signatures.signed_id(blob_id),
-            self._direct(blob_id, key, blob, base, now),
+            direct,
         )
 
-    def _direct(self, blob_id: int, key: str, blob: NewBlob, base: str, now: datetime) -> Direct:
-        upload = Upload(blob.content_type, blob.byte_size, blob.checksum)
-        direct = self._storage.direct_upload(key, upload)
-        if direct is not None:
-            return Direct(direct.url, direct.headers)
+    def _through_us(self, blob_id: int, blob: NewBlob, base: str, now: datetime) -> Direct:
         token = self._signatures.upload(blob_id, now + timedelta(seconds=UPLOAD_SECONDS))
         return Direct(base + UPLOAD_PATH.format(token=token), {"Content-Type": blob.content_type})
 
