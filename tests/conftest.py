@@ -2,9 +2,12 @@
 
 import itertools
 import os
+import resource
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -199,6 +202,23 @@ def connect() -> Iterator[Callable[[str], Client]]:
     yield open_one
     for client in opened:
         client.close()
+
+
+@pytest.fixture
+def dial() -> Iterator[Callable[[str], socket.socket]]:
+    """Opens connections and closes them when the test is over."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    opened: list[socket.socket] = []
+
+    def connect(url: str) -> socket.socket:
+        address = urlsplit(url)
+        opened.append(socket.create_connection((address.hostname, address.port), timeout=60))
+        return opened[-1]
+
+    yield connect
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
@@ -19,9 +20,10 @@ from sqlalchemy import update
 from roadworthy.documents import Signatures
 from roadworthy.documents.access import Viewer
 from roadworthy.documents.signatures import Permission
-from tests.conftest import Filing
+from tests.conftest import Filing, Place
 from tests.scenarios import attachments
 from tests.support.blobs import (
+    ANNOUNCE_PATH,
     COMPLIANCE_SLOTS,
     JPEG_TYPE,
     PDF_TYPE,
@@ -31,6 +33,7 @@ from tests.support.blobs import (
     announce,
     attach,
     checksum,
+    description,
     fetch,
     followed,
     jpeg,
@@ -41,8 +44,10 @@ from tests.support.blobs import (
 )
 from tests.support.client import Answer, Client
 from tests.support.drivers import NOTHING_ATTACHED, Driver, new_driver, with_profile
+from tests.support.ports import free_port
 from tests.support.scenario import Scenario, error, play, refused
-from tests.support.service import OLD_SECRET, SECRET
+from tests.support.service import OLD_SECRET, SECRET, Service
+from tests.support.tables import open_tables
 
 Connect = Callable[[str], Client]
 
@@ -515,6 +520,99 @@ def test_what_is_in_a_list_stays_good(client: Client, driver: Driver, filing: Fi
     second = upload(client, driver)
     shown = attach(client, driver, documents=[second, first.signed_id])["documents"]
     assert [each["signed_id"] for each in shown] == [second, first.signed_id]
+
+
+def test_an_announcement_that_is_sent_again_is_the_same_one(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    headers = {**driver.signed, "content-type": "application/json", "idempotency-key": "one"}
+    body = json.dumps({"blob": description(pdf("announced twice"))})
+    first, again = (client.send("POST", ANNOUNCE_PATH, headers, body) for _ in range(2))
+    assert (first.status, first.text) == (200, again.text)
+    assert len(filing.tables.rows("blobs", user_id=driver.id)) == 1
+
+
+def test_a_connection_goes_on_after_a_file(shown: tuple[str, bytes], client: Client) -> None:
+    url, content = shown
+    path = urlsplit(url).path + "?disposition=inline"
+    for _ in range(3):
+        assert client.send("GET", path).body == content
+        assert client.send("HEAD", path).status == 200
+        assert client.send("GET", path, {"range": "bytes=0-0"}).body == content[:1]
+        assert client.send("GET", "/up").status == 200
+
+
+class TestTrouble:
+    """What a file needs is away: 503, never a wrong answer, and all is well when it is back."""
+
+    def test_a_scanner_that_is_away(
+        self, place: Place, start: Callable[..., Service], connect: Connect
+    ) -> None:
+        settings = {**place.settings, "ROADWORTHY_CLAMAV": f"unix://{place.folder}/clamd"}
+        service = start(place.folder, settings)
+        client, driver = connect(service.url), _registered(place)
+        signed_id = upload(client, driver)
+        answer = driver.send(client, "PATCH", {"cv": signed_id})
+        assert (answer.status, answer.json) == (503, error(503))
+        assert answer.header("retry-after") == "10"
+        service.stop()
+        client = connect(start(place.folder, place.settings).url)
+        assert attach(client, driver, cv=signed_id)["cv"]["signed_id"] == signed_id
+
+    def test_a_bucket_that_is_away(
+        self, place: Place, start: Callable[..., Service], connect: Connect
+    ) -> None:
+        endpoint = f"http://127.0.0.1:{free_port()}"
+        url = f"s3://key:secret@bucket/prefix?endpoint={endpoint}"
+        service = start(place.folder, {**place.settings, "ROADWORTHY_STORAGE_URL": url})
+        client, driver = connect(service.url), _registered(place)
+        signed_id = announce(client, driver, pdf()).signed_id
+        answer = driver.send(client, "PATCH", {"cv": signed_id})
+        assert (answer.status, answer.json) == (503, error(503))
+        assert driver.send(client, "PATCH", {"bio": "Coaches."}).status == 200
+        assert "Traceback" not in service.errors
+        assert "secret" not in service.log
+
+    def test_a_folder_that_cannot_be_used(
+        self, place: Place, start: Callable[..., Service], connect: Connect
+    ) -> None:
+        (place.folder / "files").write_bytes(b"in the way")
+        service = start(place.folder, place.settings)
+        client, driver = connect(service.url), _registered(place)
+        blob = announce(client, driver, pdf())
+        answer = blob.send()
+        assert (answer.status, answer.json) == (503, error(503))
+        (place.folder / "files").unlink()
+        assert blob.send().status == 204
+        assert attach(client, driver, cv=blob.signed_id)["cv"]["id"] is not None
+        assert "Traceback" not in service.errors
+
+
+def test_the_log_says_nothing_of_files(
+    place: Place, start: Callable[..., Service], connect: Connect
+) -> None:
+    service = start(place.folder, place.settings)
+    client, driver = connect(service.url), _registered(place)
+    blob = upload_blob(client, driver, filename="criminal record of Virgie.pdf")
+    shown = attach(client, driver, dbs=blob.signed_id)["dbs"]
+    assert fetch(shown["url"]).status == 200
+    refused_id = upload(client, driver, b"hello", filename="hello.pdf")
+    assert driver.send(client, "PATCH", {"cv": refused_id}).status == 422
+    assert service.stop() == 0
+    tokens = (blob.url, shown["url"])
+    for value in (
+        *("criminal", "Virgie", "hello", blob.signed_id, refused_id, blob.said["key"]),
+        *(url.rpartition("/")[2] for url in tokens),
+        blob.said["checksum"],
+    ):
+        assert value not in service.log, value
+
+
+def _registered(place: Place) -> Driver:
+    tables = open_tables(place.url)
+    driver = with_profile(tables, new_driver(tables))
+    tables.close()
+    return driver
 
 
 def _changed(content: bytes) -> bytes:

@@ -6,8 +6,7 @@ import json
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import pytest
 
@@ -27,23 +26,6 @@ MOST_GROWTH = 160
 """Megabytes that all of those may take together."""
 
 NOT_SERVED = range(400, 500)
-
-
-@pytest.fixture
-def dial() -> Iterator[Callable[[str], socket.socket]]:
-    """Opens connections and closes them when the test is over."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    opened: list[socket.socket] = []
-
-    def connect(url: str) -> socket.socket:
-        address = urlsplit(url)
-        opened.append(socket.create_connection((address.hostname, address.port), timeout=60))
-        return opened[-1]
-
-    yield connect
-    for one in opened:
-        one.close()
 
 
 Dial = Callable[[str], socket.socket]

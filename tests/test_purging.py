@@ -119,6 +119,24 @@ def test_a_file_that_nobody_attached_goes_after_a_day(
     assert (kept["unattached_since"], kept["purged_at"]) == (None, None)
 
 
+def test_a_blob_of_a_release_that_kept_no_bytes_goes_too(
+    filed: Filing, client: Client, driver: Driver, settings: dict[str, str]
+) -> None:
+    now = datetime.now(UTC)
+    old = {"filename": "cv.pdf", "content_type": "application/pdf", "checksum": "c"}
+    blob_id = filed.tables.add("blobs", key="k", byte_size=1234, created_at=now, **old)
+    place = {"profile_id": driver.profile_id, "slot": "cv", "position": 0}
+    filed.tables.add("attachments", blob_id=blob_id, created_at=now, **place)
+    shown = driver.send(client, "GET").json["profile"]["cv"]
+    assert (shown["filename"], shown["byte_size"]) == ("cv.pdf", 1234)
+    assert (shown["signed_id"], shown["url"]) == (None, None)
+    attach(client, driver, cv=None)
+
+    _maintain(filed, settings)
+
+    assert filed.tables.rows("blobs") == []
+
+
 def test_what_waits_less_than_a_day_stays(
     filed: Filing, client: Client, driver: Driver, settings: dict[str, str]
 ) -> None:

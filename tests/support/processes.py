@@ -11,6 +11,16 @@ def megabytes(service: Service) -> float:
     return sum(_resident(child) for child in children(service.process.pid))
 
 
+def bytes_read(service: Service) -> int:
+    """What the server processes have read, from files and connections, since they began."""
+    return sum(_read(child) for child in children(service.process.pid))
+
+
+def _read(pid: int) -> int:
+    counts = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(counts["rchar"])
+
+
 def children(pid: int) -> list[int]:
     """The processes that it started and that run."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -33,7 +33,8 @@ class Purging:
             await self._database.write(condemn_blobs, old, self._clock())
         while condemned := await self._database.report(find_condemned, AT_ONCE):
             for blob_id, key in condemned:
-                await self._storage.delete(key)
+                if key is not None:
+                    await self._storage.delete(key)
                 await self._database.write(forget_bytes, blob_id)
         await self._storage.spool.sweep(LIFETIME.total_seconds())
 

@@ -227,6 +227,8 @@ def _take_out(
     connection: Connection, profile_id: int, slot: str, blob_ids: Collection[int], now: datetime
 ) -> None:
     """Its file may be attached again for a day; one that was handed in is withdrawn and kept."""
+    if not blob_ids:
+        return
     connection.execute(
         delete(attachments).where(
             attachments.c.profile_id == profile_id,
@@ -362,17 +364,17 @@ def condemn_blobs(connection: Connection, blob_ids: Collection[int], now: dateti
     connection.execute(update(blobs).where(blobs.c.id.in_(still - kept)).values(purged_at=now))
 
 
-def find_condemned(connection: Connection, most: int) -> list[tuple[int, str]]:
-    """Ids and keys of blobs whose bytes are to go, or whose row."""
+def find_condemned(connection: Connection, most: int) -> list[tuple[int, str | None]]:
+    """Ids of blobs whose bytes are to go, or whose row, with the key where there may be bytes."""
     rows = connection.execute(
-        select(blobs.c.id, blobs.c.key)
+        select(blobs.c.id, blobs.c.key, blobs.c.service_name)
         .where(
             blobs.c.purged_at.is_not(None),
             or_(blobs.c.uploaded_at.is_not(None), blobs.c.unattached_since.is_not(None)),
         )
         .limit(most)
     )
-    return [(row.id, row.key) for row in rows]
+    return [(row.id, row.key if row.service_name else None) for row in rows]
 
 
 def forget_bytes(connection: Connection, blob_id: int) -> None:

@@ -48,6 +48,7 @@ from roadworthy.wire import (
     Request,
     Response,
     Route,
+    ServiceUnavailable,
     StreamedResponse,
     TooManyRequests,
     Unprocessable,
@@ -66,6 +67,8 @@ Manner = Literal["attachment", "inline"]
 
 UPLOAD_PATH = "/rails/active_storage/disk/{token}"
 MOST_BLOB_BYTES = 16 * 1024
+MOST_LEAVING = 96
+"""Files that are sent by this process at once: who takes them slowly holds some memory of ours."""
 
 SANDBOX = "sandbox; default-src 'none'"
 _NOT_PLAIN = re.compile(r'[^ -~]|["\\%]')
@@ -91,6 +94,7 @@ class DocumentRoutes:
         self._public_url = public_url
         self._clock = clock
         self._idempotency = Idempotency(database, clock)
+        self._leaving = 0
 
     def __iter__(self) -> Iterator[Route]:
         announcing = _announcing(self._files.most_bytes)
@@ -112,10 +116,17 @@ class DocumentRoutes:
         if errors:
             raise Unprocessable(errors)
         base, key, now = self._base(request), new_key(), self._clock()
+        upload = Upload(blob.content_type, blob.byte_size, blob.checksum)
+        elsewhere = self._storage.direct_upload(key, upload)
 
         def create(connection: Connection) -> Response:
             blob_id = create_blob(connection, user_id, blob, key, self._storage.name, now)
-            response = json_response(200, self._announced(blob_id, key, blob, base, now))
+            direct = (
+                Direct(elsewhere.url, elsewhere.headers)
+                if elsewhere
+                else self._through_us(blob_id, blob, base, now)
+            )
+            response = json_response(200, self._announced(blob_id, key, blob, direct, now))
             if keep:
                 keep(connection, response.status, response.body)
             return response
@@ -126,7 +137,7 @@ class DocumentRoutes:
             raise TooManyRequests(RETRY_SECONDS) from None
 
     def _announced(
-        self, blob_id: int, key: str, blob: NewBlob, base: str, now: datetime
+        self, blob_id: int, key: str, blob: NewBlob, direct: Direct, now: datetime
     ) -> BlobBody:
         return BlobBody(
             blob_id,
@@ -139,14 +150,10 @@ class DocumentRoutes:
             blob.checksum,
             instant_text(now),
             self._signatures.signed_id(blob_id),
-            self._direct(blob_id, key, blob, base, now),
+            direct,
         )
 
-    def _direct(self, blob_id: int, key: str, blob: NewBlob, base: str, now: datetime) -> Direct:
-        upload = Upload(blob.content_type, blob.byte_size, blob.checksum)
-        direct = self._storage.direct_upload(key, upload)
-        if direct is not None:
-            return Direct(direct.url, direct.headers)
+    def _through_us(self, blob_id: int, blob: NewBlob, base: str, now: datetime) -> Direct:
         token = self._signatures.upload(blob_id, now + timedelta(seconds=UPLOAD_SECONDS))
         return Direct(base + UPLOAD_PATH.format(token=token), {"Content-Type": blob.content_type})
 
@@ -177,14 +184,15 @@ class DocumentRoutes:
         )
         if request.method == "HEAD":
             return _handed_out(file, manner, wanted, _nothing())
+        if self._leaving >= MOST_LEAVING:
+            raise ServiceUnavailable
         await self._record(permission, file, manner)
         if manner == "attachment":
             download = Download(file.content_type, _disposition(manner, file.filename))
             url = self._storage.direct_download(file.key, download)
             if url is not None:
                 return Response(302, headers={"location": url})
-        part = wanted or Part(0, file.byte_size)
-        content = await _begun(self._storage.read(file.key, part.start, part.stop))
+        content = await self._begun(file, wanted or Part(0, file.byte_size))
         return _handed_out(file, manner, wanted, content)
 
     async def _permitted(self, request: Request) -> tuple[Permission, Viewable]:
@@ -207,6 +215,28 @@ class DocumentRoutes:
             manner,
             self._clock(),
         )
+
+    async def _begun(self, file: Viewable, part: Part) -> AsyncGenerator[bytes, None]:
+        """The bytes, of which there are some: what is wrong with them shows before we answer."""
+        parts = self._storage.read(file.key, part.start, part.stop)
+        try:
+            first = await anext(parts)
+        except NotStored:
+            log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
+            raise NotFound from None
+        return self._sent(first, parts)
+
+    async def _sent(
+        self, first: bytes, parts: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
+        self._leaving += 1
+        try:
+            async with aclosing(parts):
+                yield first
+                async for part in parts:
+                    yield part
+        finally:
+            self._leaving -= 1
 
     def _base(self, request: Request) -> str:
         return self._public_url or request.base_url
@@ -266,23 +296,6 @@ def _disposition(manner: Manner, filename: str) -> str:
     """With the name as any client reads it, and as it is (RFC 6266, 4.3)."""
     plain = _NOT_PLAIN.sub("_", filename)
     return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-async def _begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The same parts, of which there is one: whatever is wrong shows before we answer."""
-    try:
-        first = await anext(parts)
-    except NotStored:
-        log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
-        raise NotFound from None
-    return _after(first, parts)
-
-
-async def _after(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(parts):
-        yield first
-        async for part in parts:
-            yield part
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:
