@@ -29,6 +29,7 @@ from roadworthy.profiles import ProfileRoutes
 from roadworthy.settings import Settings, load_settings, signing_secrets
 from roadworthy.storage import Storage, open_storage
 from roadworthy.telemetry import configure_logs
+from roadworthy.uploads import UploadRoutes, Uploads
 from roadworthy.web import WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, Application, Route, purge_answers
 
@@ -95,6 +96,7 @@ def storage_of(settings: Settings) -> Storage:
 def create_worker(database: Database, storage: Storage) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
     purging = Purging(database, storage, _now)
+    uploads = Uploads(database, Files(database, storage, 0, _now), _now)
 
     async def purge(_: Mapping[str, Any]) -> None:
         await database.write(purge_answers, _now() - ANSWERS_KEPT)
@@ -102,6 +104,7 @@ def create_worker(database: Database, storage: Storage) -> Worker:
         await database.write(purge_sessions, _now())
 
     async def purge_files(_: Mapping[str, Any]) -> None:
+        await uploads.purge()
         await purging.purge()
 
     async def sweep_files(_: Mapping[str, Any]) -> None:
@@ -137,6 +140,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
         *AccountRoutes(database, tokens, parts.passwords, _now),
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
+        *UploadRoutes(Uploads(database, files, _now), guard, signatures, settings.public_url, _now),
     )
 
 

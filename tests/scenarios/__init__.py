@@ -13,6 +13,7 @@ from tests.scenarios import (
     multipart,
     paths,
     profiles,
+    resumable,
     tokens,
     values,
 )
@@ -32,4 +33,5 @@ SCENARIOS = [
     *multipart.SCENARIOS,
     *accounts.SCENARIOS,
     *attachments.SCENARIOS,
+    *resumable.SCENARIOS,
 ]

@@ -9,16 +9,18 @@ from roadworthy.documents.attachment import (
     in_list,
     in_slot,
 )
-from roadworthy.documents.blob import MEGABYTE
+from roadworthy.documents.blob import MEGABYTE, content_type_value, filename_value
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
 from roadworthy.documents.links import Links, Outlook
 from roadworthy.documents.purging import Purging
 from roadworthy.documents.queries import (
+    Blob,
     NotAttachable,
     Placing,
     attached_files,
+    find_blob,
     place_files,
     take_out_files,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "SLOTS",
     "AttachedFile",
     "Attachment",
+    "Blob",
     "Checking",
     "DocumentRoutes",
     "Documents",
@@ -45,6 +48,9 @@ __all__ = [
     "Signatures",
     "Wanted",
     "attached_files",
+    "content_type_value",
+    "filename_value",
+    "find_blob",
     "in_list",
     "in_slot",
     "judge_files",

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 SQLITE = "sqlite:///"
 
-VERSIONS = ("0001", "0002", "0003", "0008")
+VERSIONS = ("0001", "0002", "0003", "0008", "0009")
 HEAD = VERSIONS[-1]
 """The schema that this code works with."""
 

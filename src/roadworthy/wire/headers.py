@@ -17,6 +17,8 @@ SECURITY: HeaderList = [
 VARY = (b"vary", b"Accept, Origin")
 REVALIDATE = (b"cache-control", b"max-age=0, private, must-revalidate")
 NO_CACHE = (b"cache-control", b"no-cache")
+NO_STORE = "no-store"
+"""Of what has no entity tag: it says how things stand at one moment."""
 
 BODILESS = frozenset({204, 304})
 
