@@ -194,6 +194,14 @@ def _refused(refusal: Refusal) -> Response:
     return Response(refusal.status, refusal.body, headers=refusal.headers)
 
 
+_VERSION = {"Tus-Resumable": "1.0.0"}
+_LENGTH = {
+    "Upload-Length": "The file's length in bytes",
+    "Upload-Metadata": "`filename` and `filetype`, each with its value in base64",
+}
+_OFFSET = {"Upload-Offset": "Where the body continues"}
+_CHECKSUM = {"Upload-Checksum": "`md5`, `sha1` or `sha256`, and in base64 that of the body"}
+_OVERRIDE = {"X-HTTP-Method-Override": "The method, where a client cannot send it"}
 _IN_PATH = {"upload": "The last part of the URL that `Location` gave"}
 _USUAL = {
     405: "`X-HTTP-Method-Override` says what cannot be done here",
@@ -222,6 +230,7 @@ _CREATE = Operation(
         201: "`Location` is where it continues; with a whole body, `Upload-Signed-Id` attaches it",
         422: "Values of `Upload-Metadata` or `Upload-Length` refused",
     },
+    in_header=_VERSION | _LENGTH | _CHECKSUM,
     signed_in=True,
 )
 _OPTIONS = Operation(
@@ -231,6 +240,7 @@ _OPTIONS = Operation(
         204: "In the `Tus-` headers",
         405: "`X-HTTP-Method-Override` says what cannot be done here",
     },
+    in_header=_OVERRIDE,
     signed_in=True,
 )
 _SHOW = Operation(
@@ -242,6 +252,7 @@ _SHOW = Operation(
         429: "Too many files of this driver wait to be attached",
     },
     in_path=_IN_PATH,
+    in_header=_VERSION,
     signed_in=True,
 )
 _CONTINUE = Operation(
@@ -249,6 +260,7 @@ _CONTINUE = Operation(
     tag="Files",
     answers={204: "`Upload-Offset` bytes are kept", **_UNKNOWN, **_BODY},
     in_path=_IN_PATH,
+    in_header=_VERSION | _OFFSET | _CHECKSUM,
     signed_in=True,
 )
 _TERMINATE = Operation(
@@ -256,6 +268,7 @@ _TERMINATE = Operation(
     tag="Files",
     answers={204: "Nothing is left of it, unless it is attached", **_UNKNOWN},
     in_path=_IN_PATH,
+    in_header=_VERSION,
     signed_in=True,
 )
 _OVERRIDDEN = Operation(
@@ -263,5 +276,6 @@ _OVERRIDDEN = Operation(
     tag="Files",
     answers={200: "As HEAD", 204: "As the others", **_UNKNOWN, **_BODY},
     in_path=_IN_PATH,
+    in_header=_VERSION | _OVERRIDE | _OFFSET | _CHECKSUM,
     signed_in=True,
 )
