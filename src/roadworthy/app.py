@@ -102,24 +102,11 @@ def create_worker(database: Database, storage: Storage) -> Worker:
         await database.write(purge_answers, _now() - ANSWERS_KEPT)
         await database.write(purge_revoked_tokens, _now())
         await database.write(purge_sessions, _now())
-
-    async def purge_files(_: Mapping[str, Any]) -> None:
         await uploads.purge()
         await purging.purge()
-
-    async def sweep_files(_: Mapping[str, Any]) -> None:
         await purging.sweep()
 
-    return Worker(
-        database,
-        {"purge": purge, "purge files": purge_files, "sweep files": sweep_files},
-        (
-            Recurring("purge", timedelta(hours=1)),
-            Recurring("purge files", timedelta(hours=1)),
-            Recurring("sweep files", timedelta(days=1)),
-        ),
-        _now,
-    )
+    return Worker(database, {"purge": purge}, (Recurring("purge", timedelta(hours=1)),), _now)
 
 
 def describe(settings: Settings) -> bytes:
@@ -134,7 +121,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
     tokens, signatures = Tokens(secrets), Signatures(secrets)
     files = Files(database, parts.storage, settings.max_file_mb * MEGABYTE, _now)
     checking = Checking(database, files, parts.inspector, signatures, _now)
-    documents = Documents(checking, signatures, settings.public_url, _now)
+    documents = Documents(files, checking, signatures, settings.public_url, _now)
     guard = Guard(database, tokens, _now)
     return (
         *AccountRoutes(database, tokens, parts.passwords, _now),

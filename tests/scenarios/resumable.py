@@ -82,7 +82,7 @@ def _upload(stage: Stage) -> Resumable:
 
 
 def _path(stage: Stage) -> str:
-    return _upload(stage).path
+    return _upload(stage).path if stage.notes else ONE
 
 
 def _stands_at(offset: int) -> Callable[[Stage, Answer], None]:

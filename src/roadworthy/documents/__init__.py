@@ -16,11 +16,9 @@ from roadworthy.documents.files import Files
 from roadworthy.documents.links import Links, Outlook
 from roadworthy.documents.purging import Purging
 from roadworthy.documents.queries import (
-    Blob,
     NotAttachable,
     Placing,
     attached_files,
-    find_blob,
     place_files,
     take_out_files,
 )
@@ -35,7 +33,6 @@ __all__ = [
     "SLOTS",
     "AttachedFile",
     "Attachment",
-    "Blob",
     "Checking",
     "DocumentRoutes",
     "Documents",
@@ -50,7 +47,6 @@ __all__ = [
     "attached_files",
     "content_type_value",
     "filename_value",
-    "find_blob",
     "in_list",
     "in_slot",
     "judge_files",

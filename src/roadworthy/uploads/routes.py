@@ -1,6 +1,7 @@
 """`/api/v1/uploads`: files sent in as many requests as the signal takes (tus 1.0)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 
@@ -62,7 +63,7 @@ class UploadRoutes:
         yield Route("HEAD", UPLOAD_PATH, self.of_one, _SHOW)
         yield Route("PATCH", UPLOAD_PATH, self.of_one, _CONTINUE)
         yield Route("DELETE", UPLOAD_PATH, self.of_one, _TERMINATE)
-        yield Route("OPTIONS", UPLOAD_PATH, self.of_one, _OPTIONS)
+        yield Route("OPTIONS", UPLOAD_PATH, self.of_one, _OPTIONS_OF_ONE)
         yield Route("POST", UPLOAD_PATH, self.of_one, _OVERRIDDEN)
 
     async def of_all(self, request: Request) -> Response:
@@ -228,6 +229,7 @@ _CREATE = Operation(
         **_USUAL,
         **_BODY,
         201: "`Location` is where it continues; with a whole body, `Upload-Signed-Id` attaches it",
+        204: "What OPTIONS answers, where `X-HTTP-Method-Override` asks for it",
         422: "Values of `Upload-Metadata` or `Upload-Length` refused",
     },
     in_header=_VERSION | _LENGTH | _CHECKSUM,
@@ -243,6 +245,7 @@ _OPTIONS = Operation(
     in_header=_OVERRIDE,
     signed_in=True,
 )
+_OPTIONS_OF_ONE = replace(_OPTIONS, in_path=_IN_PATH)
 _SHOW = Operation(
     "How an upload stands",
     tag="Files",

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from roadworthy.database import Database
-from roadworthy.documents import Blob, Files, find_blob
+from roadworthy.documents import Files
 from roadworthy.storage import NotStored, SpooledFile, Storage, new_key
 from roadworthy.uploads.queries import (
     TooManyParts,
@@ -140,7 +140,7 @@ class Uploads:
         except NotStored:
             return await self._become_elsewhere(upload)
         if not await self._database.write(become, upload.id, blob_id):
-            await self._discard_blob(blob_id)
+            await self._files.discard_unheld(blob_id)
             return await self._become_elsewhere(upload)
         await self._remove_parts(upload.id)
         return blob_id
@@ -167,7 +167,7 @@ class Uploads:
         await self._database.write(end_upload, upload.id, self._clock())
         await self._remove(upload.id)
         if upload.blob_id is not None:
-            await self._discard_blob(upload.blob_id)
+            await self._files.discard_unheld(upload.blob_id)
 
     async def purge(self) -> None:
         """Remove the uploads that have expired, and what came of those that were not finished."""
@@ -185,11 +185,6 @@ class Uploads:
             await self._storage.delete(key)
         if keys:
             await self._database.write(forget_parts, keys)
-
-    async def _discard_blob(self, blob_id: int) -> None:
-        blob: Blob | None = await self._database.read(find_blob, blob_id)
-        if blob is not None:
-            await self._files.discard(blob)
 
 
 class _Body:

@@ -15,6 +15,7 @@ from roadworthy.wire.errors import (
     Unauthorized,
     Unprocessable,
 )
+from roadworthy.wire.forms import FormLimits, is_form, received_form
 from roadworthy.wire.headers import etag_of
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
@@ -25,7 +26,7 @@ from roadworthy.wire.messages import (
     instant_text,
     json_response,
 )
-from roadworthy.wire.parameters import Number, Parameters, nested
+from roadworthy.wire.parameters import Number, Parameters, ReceivedFile, nested
 from roadworthy.wire.queries import purge_answers
 from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
@@ -37,6 +38,7 @@ __all__ = [
     "BadRequest",
     "Conflict",
     "Fields",
+    "FormLimits",
     "Gone",
     "Idempotency",
     "Keep",
@@ -47,6 +49,7 @@ __all__ = [
     "Parameter",
     "Parameters",
     "Part",
+    "ReceivedFile",
     "Refusal",
     "Request",
     "Response",
@@ -59,10 +62,12 @@ __all__ = [
     "Unprocessable",
     "etag_of",
     "instant_text",
+    "is_form",
     "json_response",
     "nested",
     "part_wanted",
     "purge_answers",
+    "received_form",
     "shapes",
     "text_value",
 ]

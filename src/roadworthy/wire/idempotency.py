@@ -90,6 +90,8 @@ def _key(request: Request, user_id: int) -> Key | None:
 
 
 async def _digest(request: Request) -> str:
+    if request.form is not None:
+        return hashlib.sha256(request.query + b"\0" + request.form.digest).hexdigest()
     content_type = request.headers.get(b"content-type", b"")
     parts = (content_type, request.query, await request.body())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
