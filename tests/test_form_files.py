@@ -31,7 +31,9 @@ HTML = b"<!doctype html><script>alert(1)</script>"
 
 
 def _file(slot: str, content: bytes, filename: str = "cv.pdf", kind: str = "") -> Part:
-    return Part(f"profile[{slot}]", content, filename, kind or "application/octet-stream")
+    slot, bracket, rest = slot.partition("[")
+    name = f"profile[{slot}]{bracket}{rest}"
+    return Part(name, content, filename, kind or "application/octet-stream")
 
 
 def _send(
@@ -198,9 +200,7 @@ def test_what_is_refused_leaves_nothing(
 class TestOnTheWire:
     """Where the files are kept changes nothing here."""
 
-    def test_a_body_that_breaks_off_leaves_nothing(
-        self, client: Client, driver: Driver, filing: Filing
-    ) -> None:
+    def test_a_body_that_breaks_off_leaves_nothing(self, driver: Driver, filing: Filing) -> None:
         body = multipart([_file("cv", pdf(filler=MEGABYTE)), *TEXTS])
         address = urlsplit(filing.running.url)
         for length in (len(body) // 2, len(body) - 10, 200):
@@ -213,9 +213,9 @@ class TestOnTheWire:
                 )
                 with socket.create_connection((address.hostname, address.port)) as connection:
                     connection.sendall(head.encode() + body[:length])
-                    connection.shutdown(socket.SHUT_WR)
+                    if declared != length:
+                        continue
                     answer = b"".join(iter(lambda: connection.recv(65536), b""))
-                if declared == length:
                     assert answer.startswith(b"HTTP/1.1 400"), answer
         _until(lambda: not list((filing.running.place.folder / "files/incoming").iterdir()))
         assert filing.tables.rows("blobs", user_id=driver.id) == []
