@@ -3,7 +3,6 @@
 import contextlib
 import io
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -18,7 +17,7 @@ from tests.support.blobs import COMPLIANCE_SLOTS, SLOTS, attach, followed, jpeg,
 from tests.support.client import Answer, Client
 from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver, with_profile
 from tests.support.multipart import BOUNDARY, Part, multipart
-from tests.support.processes import megabytes
+from tests.support.processes import growth
 from tests.support.scenario import error, refused
 from tests.support.service import Service
 from tests.support.tables import open_tables
@@ -263,19 +262,10 @@ def test_a_large_file_takes_no_memory(place: Place, start: Callable[..., Service
     tables.close()
     with contextlib.closing(Client(service.url)) as client:
         assert _send(client, driver, "PATCH", [_file("cv", pdf())]).status == 200
-        before, seen, done = megabytes(service), [0.0], threading.Event()
-
-        def watch() -> None:
-            while not done.wait(0.02):
-                seen.append(megabytes(service))
-
-        watching = threading.Thread(target=watch)
-        watching.start()
-        answer = _send(client, driver, "PATCH", [_file("zz", b"x" * size * MEGABYTE), *TEXTS])
-        done.set()
-        watching.join()
-    assert answer.status == 200, answer
-    assert max(seen) - before < most_growth, f"{before:.0f} MB became {max(seen):.0f} MB"
+        with growth(service) as grown:
+            parts = [_file("zz", b"x" * size * MEGABYTE), *TEXTS]
+            assert _send(client, driver, "PATCH", parts).status == 200
+        assert grown() < most_growth
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -26,6 +26,7 @@ from tests.support.blobs import attach, followed, pdf
 from tests.support.client import Answer, Client
 from tests.support.cutting import cutting_proxy
 from tests.support.drivers import Driver, new_driver, with_profile
+from tests.support.processes import growth
 from tests.support.resumable import BODY_TYPE, TUS, UPLOADS_PATH, Resumable, begin
 from tests.support.scenario import Scenario, play
 from tests.support.service import Service, run
@@ -37,6 +38,8 @@ Start = Callable[..., Service]
 MEGABYTE = 1024 * 1024
 BROWSER = Path(__file__).parent / "browser"
 SIZE, CUTS = 200, 10
+MOST_GROWTH = 60
+"""Megabytes."""
 
 
 @pytest.fixture
@@ -231,7 +234,7 @@ class _Running:
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_the_stock_client_gets_through_a_connection_that_is_cut_ten_times(
-    place: Place, tables: Tables, start: Start, tmp_path: Path
+    place: Place, tables: Tables, start: Start, connect: Connect, tmp_path: Path
 ) -> None:
     assert (BROWSER / "node_modules" / "tus-js-client").is_dir(), (
         "the stock clients are missing: run `scripts/setup dev npm`"
@@ -248,7 +251,7 @@ def test_the_stock_client_gets_through_a_connection_that_is_cut_ten_times(
     driver = with_profile(tables, new_driver(tables))
     cuts = [(number + 1) * (SIZE // (CUTS + 2)) * MEGABYTE for number in range(CUTS)]
 
-    with cutting_proxy(service.url, cuts) as way:
+    with cutting_proxy(service.url, cuts) as way, growth(service) as grown:
         token = driver.signed["authorization"]
         done = subprocess.run(
             [node, str(BROWSER / "tus.js"), way.url + UPLOADS_PATH, token, str(file)],
@@ -267,7 +270,9 @@ def test_the_stock_client_gets_through_a_connection_that_is_cut_ten_times(
     with stored.open("rb") as stored_file:
         assert hashlib.file_digest(stored_file, "sha256").digest() == digest.digest()
     assert blob["filename"] == "long.bin"
-    answer = Resumable(driver, urlsplit(said["url"]).path).send(Client(service.url), "HEAD")
+    assert grown() < MOST_GROWTH, "it is held in memory"
+    upload = Resumable(driver, urlsplit(said["url"]).path)
+    answer = upload.send(connect(service.url), "HEAD")
     assert answer.header("upload-signed-id") == said["signedId"]
 
 
