@@ -43,6 +43,7 @@ from roadworthy.settings import Settings, load_settings, sender, signing_secrets
 from roadworthy.storage import Storage, open_storage
 from roadworthy.telemetry import configure_logs
 from roadworthy.tombstones import Keeper, purge_tombstones
+from roadworthy.uploads import UploadRoutes, Uploads
 from roadworthy.web import AccountPages, WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, STRICT_TRANSPORT, Application, Route, purge_answers
 
@@ -137,6 +138,7 @@ def storage_of(settings: Settings) -> Storage:
 def create_worker(database: Database, storage: Storage, settings: Settings) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
     purging = Purging(database, storage, _now)
+    uploads = Uploads(database, Files(database, storage, 0, _now), _now)
 
     async def purge_old(payload: Mapping[str, Any]) -> None:
         if "last_run" not in payload:
@@ -151,6 +153,7 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await purge(database, purge_known_addresses, until - ADDRESSES_KNOWN)
         await purge(database, purge_throttles, until)
         await purge(database, purge_tombstones, until)
+        await uploads.purge()
         await purging.purge()
         await purging.sweep()
 
@@ -183,7 +186,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
     tokens, signatures = Tokens(secrets), Signatures(secrets)
     files = Files(database, parts.storage, settings.max_file_mb * MEGABYTE, _now)
     checking = Checking(database, files, parts.inspector, signatures, _now)
-    documents = Documents(checking, signatures, settings.public_url, _now)
+    documents = Documents(files, checking, signatures, settings.public_url, _now)
     guard = Guard(database, tokens, _now)
     return (
         *AccountRoutes(database, tokens, passwords, parts.throttle, _now),
@@ -191,6 +194,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
         *RecoveryRoutes(database, parts.recovery, parts.throttle, _now),
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
+        *UploadRoutes(Uploads(database, files, _now), guard, signatures, settings.public_url, _now),
     )
 
 

@@ -15,6 +15,7 @@ from tests.scenarios import (
     paths,
     profiles,
     recovery,
+    resumable,
     sessions,
     tokens,
     values,
@@ -38,4 +39,5 @@ SCENARIOS = [
     *sessions.SCENARIOS,
     *recovery.SCENARIOS,
     *attachments.SCENARIOS,
+    *resumable.SCENARIOS,
 ]

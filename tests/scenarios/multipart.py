@@ -82,11 +82,11 @@ SCENARIOS = [
         answer=refused(first_name="can't be blank"),
     ),
     Scenario(
-        name="multipart: a file for a place of its own is refused, not lost",
+        name="multipart: a file that is damaged is refused, and nothing of it stays",
         headers={"content-type": TYPE},
         body=multipart([*PARTS, Part("profile[cv]", "%PDF-1.7", filename="cv.pdf")]),
         status=422,
-        answer=refused(cv="is invalid"),
+        answer=refused(cv="is damaged"),
     ),
     Scenario(
         name="multipart: no file chosen for a place of its own is nothing",

@@ -1,6 +1,9 @@
 """What a running service takes of the machine."""
 
 import resource
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.service import Service
@@ -19,6 +22,24 @@ def bytes_read(service: Service) -> int:
 def _read(pid: int) -> int:
     counts = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
     return int(counts["rchar"])
+
+
+@contextmanager
+def growth(service: Service) -> Iterator[Callable[[], float]]:
+    """By how many megabytes the server processes grew at most since it began."""
+    before, most, done = megabytes(service), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            most[0] = max(most[0], megabytes(service) - before)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield lambda: most[0]
+    finally:
+        done.set()
+        watching.join()
 
 
 def children(pid: int) -> list[int]:

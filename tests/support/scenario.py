@@ -35,6 +35,8 @@ WATCHED = (
     "profile_versions",
     "idempotency_keys",
     "blobs",
+    "uploads",
+    "upload_parts",
     "attachments",
     "submissions",
     "file_views",
@@ -192,9 +194,14 @@ def error(status: int) -> dict[str, object]:
         400: "Bad Request",
         404: "Not Found",
         405: "Method Not Allowed",
+        409: "Conflict",
+        410: "Gone",
+        412: "Precondition Failed",
         413: "Content Too Large",
+        415: "Unsupported Media Type",
         416: "Range Not Satisfiable",
         429: "Too Many Requests",
+        460: "Checksum Mismatch",
         503: "Service Unavailable",
     }
     return {"status": status, "error": reasons[status]}
@@ -273,6 +280,9 @@ def _hold_length(answer: Answer, method: str) -> None:
         assert (length, content_type, answer.body) == (None, None, b""), answer
         return
     assert content_type == "application/json; charset=utf-8", answer
+    if _is_of_tus(answer) and answer.status in {200, 201}:
+        assert (length, answer.body) == ("0", b""), answer
+        return
     assert answer.names.count("content-length") == 1, answer
     if method == "HEAD":
         assert answer.body == b"", answer
@@ -284,13 +294,20 @@ def _hold_length(answer: Answer, method: str) -> None:
 
 def _hold_cache_headers(answer: Answer, method: str) -> None:
     etag, cache_control = answer.header("etag"), answer.header("cache-control")
-    if answer.status in {200, 201, 304}:
+    if _is_of_tus(answer):
+        assert (etag, cache_control) == (None, "no-store"), answer
+    elif answer.status in {200, 201, 304}:
         assert cache_control == "max-age=0, private, must-revalidate", answer
         assert re.fullmatch(r'W/"[0-9a-f]{32}"', etag or ""), answer
         if method != "HEAD" and answer.status != 304:
             assert etag == etag_of(answer.body), answer
     else:
         assert (etag, cache_control) == (None, "no-cache"), answer
+
+
+def _is_of_tus(answer: Answer) -> bool:
+    """Its headers say all: how an upload stands at one moment."""
+    return answer.header("tus-resumable") is not None
 
 
 def _hold_database(

@@ -55,6 +55,8 @@ def before_call(_: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 -- its 
         if case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
             _send_only_days(case.body)
             _send_no_files(case.body)
+    if case.path.startswith("/api/v1/uploads"):
+        _speak_tus(case)
     if case.path == "/api/v1/users" and isinstance(case.body, dict):
         _sign_up_somebody_new(case.body)
     if case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
@@ -80,6 +82,19 @@ def _users_in(body: Any) -> list[dict[str, Any]]:
         return []
     nested = body.get("user")
     return [body, nested] if isinstance(nested, dict) else [body]
+
+
+def _speak_tus(case: Any) -> None:
+    """What its headers say the document tells people; what they may not say is in our tables."""
+    own = {"tus-resumable": "1.0.0", "upload-length": "1"}
+    if case.method.upper() == "POST" and "{" in case.path:
+        own["x-http-method-override"] = "HEAD"
+    kept = {
+        name: value
+        for name, value in (case.headers or {}).items()
+        if not name.lower().startswith(("upload-", "tus-", "x-http-"))
+    }
+    case.headers = {**kept, **own}
 
 
 def _send_only_text(form: dict[str, Any]) -> None:

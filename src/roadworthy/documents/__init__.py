@@ -9,7 +9,7 @@ from roadworthy.documents.attachment import (
     in_list,
     in_slot,
 )
-from roadworthy.documents.blob import MEGABYTE
+from roadworthy.documents.blob import MEGABYTE, content_type_value, filename_value
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
@@ -45,6 +45,8 @@ __all__ = [
     "Signatures",
     "Wanted",
     "attached_files",
+    "content_type_value",
+    "filename_value",
     "in_list",
     "in_slot",
     "judge_files",

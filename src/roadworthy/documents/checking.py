@@ -16,7 +16,7 @@ from roadworthy.documents.queries import (
     mark_inspected,
 )
 from roadworthy.documents.signatures import Signatures
-from roadworthy.documents.wanted import Wanted
+from roadworthy.documents.wanted import Named
 from roadworthy.inspection import IMAGES, FileRefused, Inspector, InspectorBusy, ScannerAway
 from roadworthy.storage import NotStored
 from roadworthy.wire import ServiceUnavailable
@@ -46,7 +46,7 @@ class Checking:
         self._clock = clock
 
     async def check(
-        self, user_id: int, profile_id: int | None, wanted: Wanted
+        self, user_id: int, profile_id: int | None, wanted: Named
     ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
         """The blobs for each slot, and what is wrong with those for other slots.
 

@@ -1,14 +1,22 @@
-"""What other features ask of this one: check files for their places, and link to those there."""
+"""What other features ask of this one: take files in, check them for their places, link to them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 
 from roadworthy.documents.access import Viewer
 from roadworthy.documents.checking import Checking
+from roadworthy.documents.files import Files
+from roadworthy.documents.handing_in import HandingIn
 from roadworthy.documents.links import Links, Outlook, window_at
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Wanted
-from roadworthy.wire import Request
+from roadworthy.wire import FormLimits, Request, is_form, received_form
+from roadworthy.wire.messages import MOST_BODY_BYTES
+
+MOST_FORM_FILES = 40
+FORM_FILES = 5
+"""The longest files that one form may come to."""
 
 
 class Documents:
@@ -16,21 +24,44 @@ class Documents:
 
     def __init__(
         self,
+        files: Files,
         checking: Checking,
         signatures: Signatures,
         public_url: str,
         clock: Callable[[], datetime],
     ):
+        self._files = files
         self._checking = checking
         self._signatures = signatures
         self._public_url = public_url
         self._clock = clock
 
-    async def check(
+    @asynccontextmanager
+    async def received(self, request: Request, user_id: int) -> AsyncIterator[None]:
+        """While it lasts, the request has its body, and files that came with it are on disk.
+
+        Raises a 400, 408, 413, 429 or 503 `Refusal`.
+        """
+        if not is_form(request):
+            await request.body()
+            yield
+            return
+        most = self._files.most_bytes
+        limits = FormLimits(most, FORM_FILES * most + MOST_BODY_BYTES, MOST_FORM_FILES)
+        with self._files.room_for(user_id):
+            async with received_form(request, self._files.storage.spool, limits):
+                yield
+
+    def checked(
         self, user_id: int, profile_id: int | None, wanted: Wanted
-    ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
-        """See `Checking.check`."""
-        return await self._checking.check(user_id, profile_id, wanted)
+    ) -> AbstractAsyncContextManager[tuple[dict[str, list[int]], Mapping[str, list[str]]]]:
+        """The blobs for each slot, and what is wrong with those for other slots.
+
+        Put them in their places while it lasts: of files that came with the request, what is in
+        no place afterwards is removed. Raises `ServiceUnavailable` and `TooManyRequests`.
+        """
+        handing_in = HandingIn(self._files, self._checking, self._signatures)
+        return handing_in.checked(user_id, profile_id, wanted)
 
     def outlook(self, request: Request) -> Outlook:
         """What links in the answer to `request` depend on."""

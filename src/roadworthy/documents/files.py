@@ -104,6 +104,12 @@ class Files:
             await self.storage.delete(found.key)
             await self._database.write(forget_bytes, blob.id)
 
+    async def discard_unheld(self, blob_id: int) -> None:
+        """Remove the blob of that id and its bytes, unless something holds it or it is gone."""
+        blob = await self._database.read(find_blob, blob_id)
+        if blob is not None and blob.unattached_since is not None:
+            await self.discard(blob)
+
 
 def _require_as_said(file: SpooledFile, blob: Blob) -> None:
     if file.byte_size != blob.byte_size:

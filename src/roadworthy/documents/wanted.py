@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadworthy.documents.attachment import LISTS, MOST_IN_LIST, SLOTS
-from roadworthy.wire import Fields
+from roadworthy.wire import Fields, ReceivedFile
 from roadworthy.wire.values import INVALID
 
-Wanted = Mapping[str, tuple[str, ...]]
-"""Slot to the signed ids of what shall be there; none empty it."""
+Wanted = Mapping[str, tuple[str | ReceivedFile, ...]]
+"""Slot to what shall be there, by signed id or as it came with the request; none empty it."""
+Named = Mapping[str, tuple[str, ...]]
+"""The same where every file has its signed id."""
 
 
 def judge_files(given: Mapping[str, Any], fields: Fields) -> Wanted:
     """The files that `given` wants attached, slot by slot; null or an empty text is none."""
-    wanted: dict[str, tuple[str, ...]] = {}
+    wanted: dict[str, tuple[str | ReceivedFile, ...]] = {}
     for name in (*SLOTS, *LISTS):
         if name not in given:
             continue
@@ -23,7 +25,7 @@ def judge_files(given: Mapping[str, Any], fields: Fields) -> Wanted:
             continue
         entries = value if isinstance(value, list) else [value]
         entries = [entry for entry in entries if entry is not None and entry != ""]
-        if not all(type(entry) is str for entry in entries):
+        if not all(type(entry) in {str, ReceivedFile} for entry in entries):
             fields.refuse(name, INVALID)
         elif len(entries) > MOST_IN_LIST:
             fields.refuse(name, f"is too many (maximum is {MOST_IN_LIST})")

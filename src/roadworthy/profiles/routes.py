@@ -1,7 +1,8 @@
 """`/api/v1/users/profile`: the signed-in driver's own profile."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -78,19 +79,19 @@ class ProfileRoutes:
 
     async def create(self, request: Request) -> Response:
         """Complete a driver's registration."""
-        driver = await self._driver_with_body(request)
-        return await self._idempotency.once(
-            request, driver.id, lambda keep: self._create(request, driver, keep)
-        )
+        async with self._received(request) as driver:
+            return await self._idempotency.once(
+                request, driver.id, lambda keep: self._create(request, driver, keep)
+            )
 
     async def _create(self, request: Request, driver: Driver, keep: Keep | None) -> Response:
         fields, wanted = judge_profile(await _given(request), every=True)
         if driver.profile_id is not None:
             fields.refuse("user", TAKEN)
-        placing = await self._checked(driver, wanted, fields)
         links = self._links(request, driver)
         try:
-            registered = await self._register(driver, fields.taken, placing, links, keep)
+            async with self._checked(driver, wanted, fields) as placing:
+                registered = await self._register(driver, fields.taken, placing, links, keep)
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
         except NotAttachable as error:
@@ -141,14 +142,17 @@ class ProfileRoutes:
 
     async def change(self, request: Request) -> Response:
         """Change the fields that are given."""
-        driver = await self._driver_with_body(request)
+        async with self._received(request) as driver:
+            return await self._change(request, driver)
+
+    async def _change(self, request: Request, driver: Driver) -> Response:
         profile_id, _ = _profile_of(driver)
         fields, wanted = judge_profile(await _given(request), every=False)
-        placing = await self._checked(driver, wanted, fields)
         try:
-            changed = await self._database.write(
-                change_profile, profile_id, fields.taken, placing, self._clock()
-            )
+            async with self._checked(driver, wanted, fields) as placing:
+                changed = await self._database.write(
+                    change_profile, profile_id, fields.taken, placing, self._clock()
+                )
         except NotAttachable as error:
             raise Unprocessable({error.slot: [INVALID]}) from None
         if changed is None:
@@ -172,26 +176,36 @@ class ProfileRoutes:
             raise TokenRefused("revoked token")
         return driver
 
-    async def _driver_with_body(self, request: Request) -> Driver:
-        """Who asks; looked up again after a body that was long in coming, as they may have signed
-        out since.
+    @asynccontextmanager
+    async def _received(self, request: Request) -> AsyncIterator[Driver]:
+        """Who asks, while the request has its body; looked up again after one that was long in
+        coming, as they may have signed out since.
         """
         driver = await self._driver(request)
+        if driver.profile_id is None and request.method != "POST":
+            raise NotFound
         began = time.monotonic()
-        if driver.profile_id is not None or request.method == "POST":
-            await request.body()
-        return driver if time.monotonic() - began < BRIEF_SECONDS else await self._driver(request)
+        async with self._documents.received(request, driver.id):
+            is_brief = time.monotonic() - began < BRIEF_SECONDS
+            yield driver if is_brief else await self._driver(request)
 
-    async def _checked(self, driver: Driver, wanted: Wanted, fields: Fields) -> Placing:
-        """The blobs for their places. Raises `Unprocessable` when a field or a file is refused."""
-        placing: Placing = {}
-        if wanted:
-            placing, errors = await self._documents.check(driver.id, driver.profile_id, wanted)
-            for name, messages in errors.items():
-                fields.errors[name] = messages
-        if fields.errors:
-            raise Unprocessable(fields.errors)
-        return placing
+    @asynccontextmanager
+    async def _checked(
+        self, driver: Driver, wanted: Wanted, fields: Fields
+    ) -> AsyncIterator[Placing]:
+        """The blobs for their places, to be put there while it lasts.
+
+        Raises `Unprocessable` when a field or a file is refused.
+        """
+        if not wanted:
+            _require_taken(fields)
+            yield {}
+            return
+        checked = self._documents.checked(driver.id, driver.profile_id, wanted)
+        async with checked as (placing, errors):
+            fields.errors.update(errors)
+            _require_taken(fields)
+            yield placing
 
     def _links(self, request: Request, driver: Driver) -> Links:
         return self._documents.links(driver.id, self._documents.outlook(request))
@@ -206,6 +220,11 @@ def _profile_of(driver: Driver) -> tuple[int, int]:
     if driver.profile_id is None or driver.version is None:
         raise NotFound
     return driver.profile_id, driver.version
+
+
+def _require_taken(fields: Fields) -> None:
+    if fields.errors:
+        raise Unprocessable(fields.errors)
 
 
 def _register(
@@ -235,6 +254,7 @@ async def _given(request: Request) -> Parameters:
     return given
 
 
+_NAMED = "Signed ids, or files in multipart"
 _TEXT = shapes.required_text()
 _DAY = shapes.day()
 _FILES, _FILE = shapes.files(MOST_IN_LIST), shapes.file(MOST_IN_LIST)
@@ -249,8 +269,16 @@ _PARAMETERS = (
     Parameter("english_level", "Profile English level", shapes.choice(ENGLISH_LEVELS)),
 )
 _FILE_PARAMETERS = (
-    *(Parameter(name, "A signed id; of several photographs, one PDF", _FILE) for name in SLOTS),
-    *(Parameter(name, "Signed ids of exactly what shall be there", _FILES) for name in LISTS),
+    *(
+        Parameter(
+            name, "Signed ids, or files in multipart; several photographs become one PDF", _FILE
+        )
+        for name in SLOTS
+    ),
+    *(
+        Parameter(name, "Signed ids, or files in multipart, of exactly what shall be there", _FILES)
+        for name in LISTS
+    ),
 )
 _EXAMPLE = {
     "first_name": "Virgie",

@@ -105,6 +105,8 @@ def _parameters(method: str, operation: Operation) -> Iterable[Schema]:
     for place, names in (("path", operation.in_path), ("query", operation.in_query)):
         for name, description in names.items():
             yield _parameter(place, name, description)
+    for name, description in operation.in_header.items():
+        yield _header(name, description)
     yield _header("X-Request-Id", "Comes back in the response; made up when it is not sent")
     if operation.signed_in or operation.gives_token:
         yield _header("JWT-AUD", "The audience of the token: the same at sign-in and in use")
@@ -225,7 +227,7 @@ def _example(status: int, operation: Operation) -> Any:
         return {"error": "Signature has expired" if operation.signed_in else operation.answers[401]}
     if status == 422:  # noqa: PLR2004
         names = (*operation.in_query, *(each.name for each in operation.parameters))
-        return {"errors": {names[0]: ["can't be blank"]}}
+        return {"errors": {next(iter(names), "filename"): ["can't be blank"]}}
     return {"status": status, "error": REASONS.get(status) or HTTPStatus(status).phrase}
 
 

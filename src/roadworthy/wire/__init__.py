@@ -4,13 +4,18 @@ from roadworthy.wire import shapes
 from roadworthy.wire.application import Application
 from roadworthy.wire.errors import (
     BadRequest,
+    Conflict,
+    Gone,
+    MethodNotAllowed,
     NotFound,
     Refusal,
     ServiceUnavailable,
+    TooLarge,
     TooManyRequests,
     Unauthorized,
     Unprocessable,
 )
+from roadworthy.wire.forms import FormLimits, is_form, received_form
 from roadworthy.wire.headers import STRICT_TRANSPORT, etag_of
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
@@ -21,7 +26,13 @@ from roadworthy.wire.messages import (
     instant_text,
     json_response,
 )
-from roadworthy.wire.parameters import Number, Parameters, nested, query_parameters
+from roadworthy.wire.parameters import (
+    Number,
+    Parameters,
+    ReceivedFile,
+    nested,
+    query_parameters,
+)
 from roadworthy.wire.queries import purge_answers
 from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
@@ -32,31 +43,39 @@ __all__ = [
     "STRICT_TRANSPORT",
     "Application",
     "BadRequest",
+    "Conflict",
     "Fields",
+    "FormLimits",
+    "Gone",
     "Idempotency",
     "Keep",
+    "MethodNotAllowed",
     "NotFound",
     "Number",
     "Operation",
     "Parameter",
     "Parameters",
     "Part",
+    "ReceivedFile",
     "Refusal",
     "Request",
     "Response",
     "Route",
     "ServiceUnavailable",
     "StreamedResponse",
+    "TooLarge",
     "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
     "etag_of",
     "instant_text",
+    "is_form",
     "json_response",
     "nested",
     "part_wanted",
     "purge_answers",
     "query_parameters",
+    "received_form",
     "shapes",
     "text_value",
 ]

@@ -19,7 +19,15 @@ from roadworthy.wire.errors import (
     ServerError,
     ServiceUnavailable,
 )
-from roadworthy.wire.headers import BODILESS, CLOSE, HeaderList, etag_of, headers_of, matches
+from roadworthy.wire.headers import (
+    BODILESS,
+    CLOSE,
+    NO_STORE,
+    HeaderList,
+    etag_of,
+    headers_of,
+    matches,
+)
 from roadworthy.wire.messages import (
     Receive,
     Request,
@@ -213,6 +221,8 @@ def _refused(refusal: Refusal) -> Response:
 def _make_conditional(request: Request, response: Response) -> None:
     """Tag a success; turn one that the client has into a 304 (RFC 9110, 13.2.2)."""
     if response.status not in _SUCCESS or response.status == 204:  # noqa: PLR2004
+        return
+    if response.cache_control == NO_STORE:
         return
     if response.etag is None:
         response.etag = etag_of(response.body)

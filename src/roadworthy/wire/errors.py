@@ -7,8 +7,13 @@ import msgspec
 
 Headers = Mapping[str, str]
 
-REASONS = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-"""The phrases of RFC 9110 where Python still has older ones."""
+REASONS = {
+    413: "Content Too Large",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+    460: "Checksum Mismatch",
+}
+"""The phrases of RFC 9110 where Python still has older ones, and of tus 1.0."""
 
 
 class Refusal(Exception):
@@ -61,6 +66,24 @@ class RequestTimeout(_Plain):
     status = 408
 
 
+class Conflict(_Plain):
+    """409: it is no longer as who asks believes."""
+
+    status = 409
+
+
+class Gone(_Plain):
+    """410: it was there, and will not be again."""
+
+    status = 410
+
+
+class PreconditionFailed(_Plain):
+    """412: we do not speak as the request asks."""
+
+    status = 412
+
+
 class TooLarge(_Plain):
     """413: the body is over `limit` bytes."""
 
@@ -70,6 +93,12 @@ class TooLarge(_Plain):
         super().__init__(f"a body may have {limit} bytes")
 
 
+class UnsupportedMediaType(_Plain):
+    """415: the body is of a type that is not taken here."""
+
+    status = 415
+
+
 class RangeNotSatisfiable(_Plain):
     """416: the file, of `size` bytes, has no such part."""
 
@@ -77,6 +106,12 @@ class RangeNotSatisfiable(_Plain):
 
     def __init__(self, size: int):
         super().__init__(headers={"content-range": f"bytes */{size}"})
+
+
+class ChecksumMismatch(_Plain):
+    """460: the bytes are others than the client sent (tus 1.0)."""
+
+    status = 460
 
 
 class TooManyRequests(_Plain):

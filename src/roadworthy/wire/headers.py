@@ -20,6 +20,8 @@ NO_CACHE = (b"cache-control", b"no-cache")
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 """For a year, browsers ask this host over TLS only (RFC 6797); other hosts are not ours to say."""
 CLOSE = (b"connection", b"close")
+NO_STORE = "no-store"
+"""Of what has no entity tag: it says how things stand at one moment."""
 
 BODILESS = frozenset({204, 304})
 

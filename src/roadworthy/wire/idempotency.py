@@ -100,12 +100,14 @@ async def _digest(request: Request) -> str:
 
     Such a one makes up another boundary, and may ask for the format otherwise.
     """
+    query = b"&".join(pair for pair in request.query.split(b"&") if pair != b"format=json")
+    if request.form is not None:
+        return hashlib.sha256(query + b"\0" + request.form.digest).hexdigest()
     declared, body = request.headers.get(b"content-type", b""), await request.body()
     boundary = _BOUNDARY.search(declared)
     if boundary:
         body = body.replace(b"--" + boundary[1], b"--")
         declared = declared.replace(boundary[1], b"")
-    query = b"&".join(pair for pair in request.query.split(b"&") if pair != b"format=json")
     return hashlib.sha256(b"\0".join((declared, query, body))).hexdigest()
 
 

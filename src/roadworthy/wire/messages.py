@@ -10,10 +10,11 @@ from collections.abc import (
     Callable,
     Iterable,
     MutableMapping,
+    Sequence,
 )
 from datetime import UTC, datetime
 from random import getrandbits
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -49,6 +50,14 @@ _NOT_IN_REQUEST_ID = re.compile(r"[^A-Za-z0-9_@-]")
 _NOTHING_CAPTURED: dict[str, str] = {}
 
 
+class Form(NamedTuple):
+    """A body that was taken apart as it arrived."""
+
+    pairs: Sequence[tuple[str, Any]]
+    digest: bytes
+    """SHA-256 of all that it says: the same for the same, sent again."""
+
+
 class Request:
     """One request. Header names are lower-case bytes, as ASGI gives them.
 
@@ -64,6 +73,7 @@ class Request:
         "_scope",
         "_trusted_proxies",
         "captured",
+        "form",
         "headers",
         "id",
         "method",
@@ -85,6 +95,8 @@ class Request:
         self._peer: str = (scope.get("client") or ("",))[0]
         self._trusted_proxies = trusted_proxies
         self._scope = scope
+        self.form: Form | None = None
+        """What its body says, where that came part by part and is not kept."""
         self._receive = receive
         self._body: bytes | None = None
         self._is_received = scope["http_version"] in {"1.0", "1.1"} and not (

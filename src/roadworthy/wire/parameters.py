@@ -6,7 +6,9 @@ Names nest as the documented API nests them: `profile[first_name]`, `profile[doc
 import json
 import re
 from collections.abc import Collection, Iterable
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import multipart
@@ -41,6 +43,23 @@ class UploadedFile(bytes):
     __slots__ = ()
 
 
+@dataclass(frozen=True, eq=False)
+class ReceivedFile:
+    """A part that has a filename, on this machine's disk as long as its request is answered."""
+
+    path: Path
+    byte_size: int
+    """Of all that was sent: what is over the limit is counted, not kept."""
+    checksum: str
+    """Base64 of the MD5."""
+    filename: str
+    content_type: str
+
+
+FILES = (UploadedFile, ReceivedFile)
+File: TypeAlias = UploadedFile | ReceivedFile
+
+
 async def nested(
     request: Request, key: str, fields: Collection[str] = (), most: int = MOST_BODY_BYTES
 ) -> Parameters | None:
@@ -50,7 +69,10 @@ async def nested(
     `None` when there are none, or they are no object. Raises a 400 `Refusal`, or a 413 one when
     the body has more than `most` bytes.
     """
-    in_body = _body_parameters(request, await request.body(most), key, fields)
+    if request.form is not None:
+        in_body = _nest(request.form.pairs)
+    else:
+        in_body = _body_parameters(request, await request.body(most), key, fields)
     in_query = query_parameters(request)
     found = in_query[key] if key in in_query else in_body.get(key)
     return found if isinstance(found, dict) else None
@@ -154,7 +176,7 @@ def _parts(
                 yield segment.name, UploadedFile(content)
 
 
-def _nest(pairs: Iterable[tuple[str, str | UploadedFile]]) -> Parameters:
+def _nest(pairs: Iterable[tuple[str, str | File]]) -> Parameters:
     found: Parameters = {}
     for name, value in pairs:
         match = _NAME.fullmatch(name)
@@ -168,14 +190,14 @@ def _nest(pairs: Iterable[tuple[str, str | UploadedFile]]) -> Parameters:
     return found
 
 
-def _put(into: Parameters, keys: list[str], value: str | UploadedFile) -> None:
+def _put(into: Parameters, keys: list[str], value: str | File) -> None:
     """Set `into[k1][k2]…`; an empty key is the end of a list."""
     here: Any = into
     for key, following in zip(keys, [*keys[1:], None], strict=True):
         if isinstance(here, list):
             here = _append(here, key, following, value)
         elif following is None:
-            _clash(here.get(key), str | UploadedFile)
+            _clash(here.get(key), str | File)
             here[key] = value
         else:
             kind = list if following == "" else dict
@@ -183,7 +205,7 @@ def _put(into: Parameters, keys: list[str], value: str | UploadedFile) -> None:
             here = here.setdefault(key, kind())
 
 
-def _append(into: list[Any], key: str, following: str | None, value: str | UploadedFile) -> Any:
+def _append(into: list[Any], key: str, following: str | None, value: str | File) -> Any:
     """`a[]=1` appends; `a[][b]=1` begins a new object when the last one has a `b`."""
     if key != "":
         last = into[-1]

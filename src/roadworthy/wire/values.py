@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date, time
 from typing import Any
 
-from roadworthy.wire.parameters import Number
+from roadworthy.wire.parameters import FILES, Number
 
 BLANK = "can't be blank"
 INVALID = "is invalid"
@@ -66,7 +66,7 @@ class Fields:
 
     def _take(self, name: str, required: bool, judge: Any) -> None:  # noqa: FBT001
         value = self._given.get(name, _NOT_GIVEN)
-        if isinstance(value, list | dict | bytes):
+        if isinstance(value, (list, dict, *FILES)):
             value = _NOT_GIVEN
         if value is _NOT_GIVEN and not (required and self._every):
             return

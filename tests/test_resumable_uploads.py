@@ -1,0 +1,311 @@
+"""Uploads through a signal that breaks, servers that are killed, and both storages (tus 1.0)."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import update
+
+from tests.conftest import Filing, Place
+from tests.scenarios import resumable
+from tests.support.blobs import attach, followed, pdf
+from tests.support.client import Answer, Client
+from tests.support.cutting import cutting_proxy
+from tests.support.drivers import Driver, new_driver, with_profile
+from tests.support.processes import growth
+from tests.support.resumable import BODY_TYPE, TUS, UPLOADS_PATH, Resumable, begin
+from tests.support.scenario import Scenario, play
+from tests.support.service import Service, run
+from tests.support.tables import Tables, open_tables
+
+Connect = Callable[[str], Client]
+Start = Callable[..., Service]
+
+MEGABYTE = 1024 * 1024
+BROWSER = Path(__file__).parent / "browser"
+SIZE, CUTS = 200, 10
+MOST_GROWTH = 60
+"""Megabytes."""
+
+
+@pytest.fixture
+def client(filing: Filing, connect: Connect) -> Client:
+    return connect(filing.running.url)
+
+
+@pytest.fixture
+def driver(filing: Filing) -> Driver:
+    return with_profile(filing.tables, new_driver(filing.tables))
+
+
+@pytest.fixture
+def tables(place: Place) -> Iterator[Tables]:
+    tables = open_tables(place.url)
+    yield tables
+    tables.close()
+
+
+@pytest.mark.parametrize("storage_kind", ["s3"], indirect=True)
+@pytest.mark.parametrize("scenario", resumable.SCENARIOS, ids=str)
+def test_scenario_with_a_bucket(scenario: Scenario, client: Client, filing: Filing) -> None:
+    """The same as with a folder (`test_scenarios`)."""
+    play(scenario, client, filing.tables)
+
+
+def test_what_comes_in_parts_is_the_file(client: Client, driver: Driver, filing: Filing) -> None:
+    content = pdf(filler=10 * MEGABYTE)
+    before = filing.keys()
+    upload = begin(client, driver, len(content))
+    offset, signed_id = 0, None
+    for size in (1, 9 * MEGABYTE, 70_000, len(content)):
+        answer = upload.append(client, offset, content[offset : offset + size])
+        assert answer.status == 204, answer
+        offset = min(offset + size, len(content))
+        assert answer.header("upload-offset") == str(offset)
+        signed_id = answer.header("upload-signed-id")
+    shown = attach(client, driver, cv=signed_id)["cv"]
+    assert followed(shown["url"]).body == content
+    assert len(filing.keys() - before) == 1, "parts are left"
+
+
+def test_a_connection_that_breaks_keeps_what_came(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    content = pdf(filler=3 * MEGABYTE)
+    upload = begin(client, driver, len(content))
+    for stop in (MEGABYTE, 2 * MEGABYTE):
+        offset = upload.offset(client)
+        _send_and_hang_up(filing.running.url, upload, offset, content[offset:stop], len(content))
+        _until(lambda: upload.offset(client) == stop)  # noqa: B023 -- it is called at once
+    offset = upload.offset(client)
+    answer = upload.append(client, offset, content[offset:])
+    shown = attach(client, driver, cv=answer.header("upload-signed-id"))["cv"]
+    assert followed(shown["url"]).body == content
+
+
+def test_a_body_with_a_sum_is_kept_whole_or_not(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    content = pdf(filler=2 * MEGABYTE)
+    upload = begin(client, driver, len(content))
+    before = filing.keys()
+    said = f"upload-checksum: sha1 {'A' * 27}=\r\n"
+    half = content[: len(content) // 2]
+    _send_and_hang_up(filing.running.url, upload, 0, half, len(content), said)
+    time.sleep(0.5)
+    assert upload.offset(client) == 0
+    assert filing.keys() == before
+
+
+def test_of_two_at_once_one_counts(
+    client: Client, driver: Driver, filing: Filing, connect: Connect
+) -> None:
+    content = pdf(filler=MEGABYTE)
+    upload = begin(client, driver, len(content))
+    start, clients = Barrier(4), [connect(filing.running.url) for _ in range(4)]
+
+    def send(mine: Client) -> Answer:
+        start.wait()
+        return upload.append(mine, 0, content)
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(send, clients))
+
+    assert sorted(answer.status for answer in answers) == [204, 409, 409, 409], answers
+    signed_id = upload.send(client, "HEAD").header("upload-signed-id")
+    shown = attach(client, driver, cv=signed_id)["cv"]
+    assert followed(shown["url"]).body == content
+    assert filing.tables.rows("upload_parts", upload_id=_row(filing.tables, upload)["id"]) == []
+
+
+def test_parts_may_arrive_at_different_servers(
+    place: Place, tables: Tables, start: Start, connect: Connect
+) -> None:
+    driver = with_profile(tables, new_driver(tables))
+    clients = [connect(start(place.folder, place.settings).url) for _ in range(2)]
+    content = pdf(filler=MEGABYTE)
+    upload = begin(clients[0], driver, len(content))
+    answer: Answer | None = None
+    for number, offset in enumerate(range(0, len(content), 200_000)):
+        answer = upload.append(clients[number % 2], offset, content[offset : offset + 200_000])
+        assert answer.status == 204, answer
+    assert answer is not None
+    shown = attach(clients[0], driver, cv=answer.header("upload-signed-id"))["cv"]
+    assert followed(shown["url"]).body == content
+
+
+def test_killed_in_the_middle_it_continues(
+    place: Place, tables: Tables, start: Start, connect: Connect
+) -> None:
+    driver = with_profile(tables, new_driver(tables))
+    content = pdf(filler=19 * MEGABYTE)
+    service = start(place.folder, place.settings)
+    upload = begin(connect(service.url), driver, len(content))
+    for _ in range(2):
+        client = connect(service.url)
+        offset = upload.offset(client)
+        with contextlib.closing(_sending(service.url, upload, offset, len(content))) as connection:
+            connection.sendall(content[offset : offset + 9 * MEGABYTE])
+            _until(lambda: upload.offset(client) > offset)  # noqa: B023 -- it is called at once
+            service.kill()
+        service = start(place.folder, place.settings)
+    client = connect(service.url)
+    offset = upload.offset(client)
+    assert 0 < offset < len(content)
+    answer = upload.append(client, offset, content[offset:])
+    assert answer.status == 204, answer
+    shown = attach(client, driver, cv=answer.header("upload-signed-id"))["cv"]
+    assert followed(shown["url"]).body == content
+
+
+def test_what_was_interrupted_when_it_was_whole_becomes_a_file(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    """All parts are there, and nobody has made the file of them."""
+    content = pdf(filler=1000)
+    upload = begin(client, driver, len(content))
+    assert upload.append(client, 0, content[:-1]).status == 204
+    uploads = filing.tables["uploads"]
+    row = _row(filing.tables, upload)
+    shorter = {"byte_size": len(content) - 1}
+    filing.tables.execute(update(uploads).where(uploads.c.id == row["id"]).values(**shorter))
+    assert len(filing.tables.rows("upload_parts", upload_id=row["id"])) == 1
+    answer = upload.send(client, "HEAD")
+    assert answer.header("upload-signed-id") is not None
+    assert filing.tables.rows("upload_parts", upload_id=row["id"]) == []
+    (blob,) = filing.tables.rows("blobs", id=_row(filing.tables, upload)["blob_id"])
+    assert blob["byte_size"] == len(content) - 1
+
+
+def test_what_is_not_finished_goes_after_a_day(
+    place: Place,
+    tables: Tables,
+    storage_kind: str,
+    start: Start,
+    connect: Connect,
+    request: pytest.FixtureRequest,
+) -> None:
+    settings, server = dict(place.settings), None
+    if storage_kind == "s3":
+        server = request.getfixturevalue("bucket_server")
+        settings["ROADWORTHY_STORAGE_URL"] = server.url(place.folder.name)
+    service = start(place.folder, settings)
+    client, driver = connect(service.url), with_profile(tables, new_driver(tables))
+    content = pdf(filler=1000)
+    unfinished, finished, young = (begin(client, driver, len(content)) for _ in range(3))
+    unfinished.append(client, 0, content[:-1])
+    young.append(client, 0, content[:-1])
+    signed_id = finished.append(client, 0, content).header("upload-signed-id")
+    attach(client, driver, cv=signed_id)
+    service.stop()
+    uploads, jobs = tables["uploads"], tables["jobs"]
+    old = update(uploads).where(uploads.c.name.in_([unfinished.name, finished.name]))
+    long_ago = datetime.now(UTC) - timedelta(seconds=1)
+    tables.execute(old.values(expires_at=long_ago))
+    tables.execute(update(jobs).values(run_at=long_ago, leased_until=None))
+
+    assert run("maintain", settings=settings).returncode == 0
+
+    assert [row["name"] for row in tables.rows("uploads")] == [young.name]
+    (part,) = tables.rows("upload_parts")
+    (blob,) = tables.rows("blobs")
+    filing = Filing(_Running(place), server)  # type: ignore[arg-type]
+    assert filing.keys() == {part["key"], blob["key"]}
+
+
+class _Running:
+    def __init__(self, place: Place):
+        self.place = place
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_the_stock_client_gets_through_a_connection_that_is_cut_ten_times(
+    place: Place, tables: Tables, start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    assert (BROWSER / "node_modules" / "tus-js-client").is_dir(), (
+        "the stock clients are missing: run `scripts/setup dev npm`"
+    )
+    node = shutil.which("node") or shutil.which("nodejs")
+    assert node, "node is missing: run `scripts/setup dev npm`"
+    file, digest = tmp_path / "long.bin", hashlib.sha256()
+    with file.open("wb") as written:
+        for _ in range(SIZE):
+            piece = secrets.token_bytes(MEGABYTE)
+            digest.update(piece)
+            written.write(piece)
+    service = start(place.folder, {**place.settings, "ROADWORTHY_MAX_FILE_MB": str(SIZE)})
+    driver = with_profile(tables, new_driver(tables))
+    cuts = [(number + 1) * (SIZE // (CUTS + 2)) * MEGABYTE for number in range(CUTS)]
+
+    with cutting_proxy(service.url, cuts) as way, growth(service) as grown:
+        token = driver.signed["authorization"]
+        done = subprocess.run(
+            [node, str(BROWSER / "tus.js"), way.url + UPLOADS_PATH, token, str(file)],
+            env={**os.environ, "CHUNK": str(64 * MEGABYTE)},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert (way.made, said["retries"] >= CUTS) == (CUTS, True), said
+    (blob,) = tables.rows("blobs")
+    stored = place.folder / "files" / blob["key"][:2] / blob["key"][2:4] / blob["key"]
+    with stored.open("rb") as stored_file:
+        assert hashlib.file_digest(stored_file, "sha256").digest() == digest.digest()
+    assert blob["filename"] == "long.bin"
+    assert grown() < MOST_GROWTH, "it is held in memory"
+    upload = Resumable(driver, urlsplit(said["url"]).path)
+    answer = upload.send(connect(service.url), "HEAD")
+    assert answer.header("upload-signed-id") == said["signedId"]
+
+
+def _row(tables: Tables, upload: Resumable) -> dict[str, Any]:
+    (row,) = (row for row in tables.rows("uploads") if row["name"] == upload.name)
+    return row
+
+
+def _sending(
+    url: str, upload: Resumable, offset: int, length: int, more: str = ""
+) -> socket.socket:
+    """A connection on which a body of all that is missing is about to come."""
+    address = urlsplit(url)
+    head = (
+        f"PATCH {upload.path} HTTP/1.1\r\nhost: a\r\n"
+        f"authorization: {upload.driver.signed['authorization']}\r\n"
+        f"tus-resumable: {TUS['tus-resumable']}\r\nupload-offset: {offset}\r\n"
+        f"content-type: {BODY_TYPE}\r\n{more}content-length: {length - offset}\r\n\r\n"
+    )
+    connection = socket.create_connection((address.hostname, address.port))
+    connection.sendall(head.encode())
+    return connection
+
+
+def _send_and_hang_up(
+    url: str, upload: Resumable, offset: int, content: bytes, length: int, more: str = ""
+) -> None:
+    with contextlib.closing(_sending(url, upload, offset, length, more)) as connection:
+        connection.sendall(content)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert holds()
