@@ -1,6 +1,7 @@
 """Who you are: users, passwords, tokens, sessions, and the mails about them."""
 
 from roadworthy.accounts.account import judge_reachable
+from roadworthy.accounts.digests import MOST_BCRYPT_COST, bcrypt_cost
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.kinds import KindsInUse
 from roadworthy.accounts.letters import AccountLetters
@@ -32,6 +33,7 @@ from roadworthy.accounts.tokens import MOST_JTI, TokenRefused, Tokens, bearer
 __all__ = [
     "ADDRESSES_KNOWN",
     "CONFIRMATION_TOKEN",
+    "MOST_BCRYPT_COST",
     "MOST_JTI",
     "RESET_TOKEN",
     "AccountLetters",
@@ -49,6 +51,7 @@ __all__ = [
     "TokenRefused",
     "Tokens",
     "apply_tombstones",
+    "bcrypt_cost",
     "bearer",
     "forget_mailed_links",
     "judge_reachable",

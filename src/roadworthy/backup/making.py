@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from roadworthy import __version__
 from roadworthy.backup.archive import DATABASE, FILES, SECRET, Packer, Progress, walk
-from roadworthy.backup.databases import with_database
 from roadworthy.backup.errors import BackupError
 from roadworthy.backup.passphrase import require_strength
 from roadworthy.backup.sealed import Sealer
-from roadworthy.database import Database, take_snapshot
+from roadworthy.database import Database, take_snapshot, with_database
 from roadworthy.disk import sync_folder
 from roadworthy.migrations import HEAD, SQLITE, require_head
 from roadworthy.settings import Settings, signing_secrets

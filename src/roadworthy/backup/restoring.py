@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from roadworthy.accounts import Applied
 from roadworthy.backup.archive import DATABASE, SECRET, Progress, unpack
-from roadworthy.backup.databases import with_database
 from roadworthy.backup.errors import BackupError
 from roadworthy.backup.queries import settle_restored
 from roadworthy.backup.sealed import Header, Opener, newer
+from roadworthy.database import with_database
 from roadworthy.disk import sync_folder
 from roadworthy.migrations import SQLITE, VERSIONS, migrate, require_head
 from roadworthy.settings import Settings
