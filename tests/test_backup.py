@@ -703,17 +703,29 @@ def test_memory_does_not_grow_with_the_files(home: Home, elsewhere: Home) -> Non
     assert (elsewhere.data / "files" / "large").stat().st_size == size
 
 
-def test_one_backup_at_a_time(home: Home) -> None:
+def test_one_backup_at_a_time(home: Home, elsewhere: Home) -> None:
     said: list[str] = []
 
     def begin(_: int) -> Callable[[int], None]:
         said.append(home.fails("backup", str(home.backups)))
         return lambda _: None
 
-    make_backup(load_settings(home.settings), home.backups, PASSPHRASE, begin)
+    made = make_backup(load_settings(home.settings), home.backups, PASSPHRASE, begin)
 
     assert said == ["roadworthy: another backup is being made: wait for it"]
     assert not (home.data / "backups" / "snapshot.db").exists()
+    elsewhere.command("restore", str(made.path))
+    assert rows_of(elsewhere) == rows_of(home)
+
+
+def test_there_is_no_backup_without_the_database(home: Home) -> None:
+    def begin(_: int) -> Callable[[int], None]:
+        (home.data / "backups" / "snapshot.db").unlink()
+        return lambda _: None
+
+    with pytest.raises(BackupError, match=r"deleted .+/snapshot\.db: make the backup again"):
+        make_backup(load_settings(home.settings), home.backups, PASSPHRASE, begin)
+    assert [path.name for path in home.backups.iterdir()] == ["tombstones"]
 
 
 @pytest.fixture
