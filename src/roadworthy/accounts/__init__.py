@@ -22,6 +22,7 @@ from roadworthy.accounts.restored import (
     Applied,
     apply_tombstones,
     forget_mailed_links,
+    has_digests_of_devise,
     sign_everybody_out,
 )
 from roadworthy.accounts.routes import AccountRoutes
@@ -54,6 +55,7 @@ __all__ = [
     "bcrypt_cost",
     "bearer",
     "forget_mailed_links",
+    "has_digests_of_devise",
     "judge_reachable",
     "purge_known_addresses",
     "purge_links",
