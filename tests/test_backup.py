@@ -25,15 +25,18 @@ from roadworthy.backup.queries import MARGIN
 from roadworthy.backup.sealed import CHUNK, Opener, Sealer
 from roadworthy.migrations import HEAD, migrate
 from roadworthy.settings import load_settings
-from roadworthy.tombstones import bury_account, bury_password
 from tests.conftest import SETTINGS, Place
 from tests.support.client import Client
 from tests.support.crowd import Crowd
-from tests.support.drivers import Driver, new_driver, with_profile
+from tests.support.drivers import Driver, add_session, new_driver, with_profile
+from tests.support.dump import DIGEST, FIRST_USER, address, dump_tokens, dump_users
+from tests.support.dump import PASSWORD as DUMPED_PASSWORD
+from tests.support.mail import link_to
 from tests.support.schema import upgrade
 from tests.support.service import COMMAND, Service, environment, run
 from tests.support.tables import Row, Tables, open_tables
-from tests.support.tokens import payload_of
+from tests.support.tokens import claims, forge, payload_of
+from tests.test_account_mail import NEW_PASSWORD, USERS, change, reset, send
 from tests.test_tombstones import keep_session, look, sign_in, sign_out, sign_up
 
 Start = Callable[..., Service]
@@ -201,31 +204,103 @@ def _crowds_until(is_over: Callable[[], bool], service: Service, tables: Tables)
 def test_a_restored_backup_revives_nothing_that_ended_since(
     home: Home, elsewhere: Home, tables: Tables, start: Start, connect: Connect, tmp_path: Path
 ) -> None:
-    signs_out, changes, leaves, stays = (new_driver(tables) for _ in range(4))
-    for driver in (signs_out, changes, leaves, stays):
+    signs_out, ends_one, changes, forgets, leaves, stays = (new_driver(tables) for _ in range(6))
+    for driver in (signs_out, ends_one, changes, leaves, stays):
         keep_session(tables, driver)
+    lost = forge(claims(ends_one.id, jti="lost"))
+    add_session(tables, ends_one, "lost")
     _mail_link(tables, stays)
     service = start(tmp_path, home.settings)
     old = home.back_up()
     client = connect(service.url)
     sign_out(client, signs_out)
-    tables.inspect(lambda connection: bury_password(connection, changes.id, NOW))
-    tables.inspect(lambda connection: bury_account(connection, leaves.id, NOW))
+    ended = client.send("DELETE", f"{USERS}/sessions/lost", ends_one.signed)
+    change(client, changes, password=NEW_PASSWORD)
+    chosen = reset(client, link_to(tables, forgets.id, "reset"))
+    closed = client.send("DELETE", USERS, leaves.signed)
+    assert [answer.status for answer in (ended, chosen, closed)] == [204, 204, 204]
     came_later = new_driver(tables)
     service.stop()
     said = elsewhere.command("restore", str(old))
 
-    assert "tokens: 1, passwords: 1, accounts: 1." in said
+    assert "tokens: 2, passwords: 2, accounts: 1." in said
     client = connect(start(tmp_path / "restored", elsewhere.settings).url)
     assert look(client, signs_out.token) == (401, {"error": "revoked token"})
+    assert look(client, lost) == (401, {"error": "revoked token"})
+    assert look(client, ends_one.token)[0] == 404
     assert look(client, changes.token) == (401, {"error": "revoked token"})
+    assert look(client, forgets.token) == (401, {"error": "revoked token"})
     assert look(client, leaves.token) == (401, {"error": "nil user"})
     assert look(client, stays.token)[0] == 404
-    assert [sign_in(client, who.email) for who in (changes, leaves, stays)] == [401, 401, 201]
+    for who, status in ((changes, 401), (forgets, 401), (leaves, 401), (stays, 201)):
+        assert sign_in(client, who.email) == status, who
     assert sign_up(client) > came_later.id + MARGIN // 2, "an id given since is given again"
     assert look(client, came_later.token) == (401, {"error": "nil user"})
     with closing(elsewhere.tables()) as restored:
         assert restored.rows("mailed_links") == [], "a link used since works once more"
+
+
+def test_what_moves_in_again_after_a_restore_stays_as_it_ended(
+    home: Home, elsewhere: Home, start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    old = home.back_up()
+    leaves, changes, signed_out = range(FIRST_USER + 1, FIRST_USER + 4)
+    tokens = {user: forge(claims(user, jti=f"of-{user}")) for user in (leaves, changes, signed_out)}
+    dump = dump_users(tmp_path / "users.csv", 4)
+    denied = dump_tokens(tmp_path / "tokens.csv", [f"of-{signed_out}"], NOW + timedelta(days=9))
+    home.command("users", "import", str(dump.path))
+    home.command("tokens", "import", str(denied.path))
+    service = start(tmp_path, home.settings)
+    client = connect(service.url)
+    closed = client.send("DELETE", USERS, {"authorization": f"Bearer {tokens[leaves]}"})
+    changed = send(
+        client,
+        "PATCH",
+        USERS,
+        {"authorization": f"Bearer {tokens[changes]}"},
+        current_password=DUMPED_PASSWORD,
+        password=NEW_PASSWORD,
+    )
+    assert (closed.status, changed.status) == (204, 204), (closed, changed)
+    service.stop()
+    elsewhere.command("restore", str(old))
+
+    again = run("users", "import", str(dump.path), settings=elsewhere.settings)
+    assert (again.returncode, again.stdout) == (
+        1,
+        "line 3: id was an account here, which was closed\n",
+    )
+    lines = dump.path.read_text().splitlines(keepends=True)
+    dump.path.write_text("".join(line for line in lines if not line.startswith(str(leaves))))
+    elsewhere.command("users", "import", str(dump.path))
+    client = connect(start(tmp_path / "restored", elsewhere.settings).url)
+    assert look(client, tokens[leaves]) == (401, {"error": "nil user"})
+    assert look(client, tokens[changes]) == (401, {"error": "revoked token"})
+    assert look(client, tokens[signed_out]) == (401, {"error": "revoked token"})
+    passwords = {changes: 401, signed_out: 201}
+    for user, status in passwords.items():
+        answer = send(
+            client, "POST", f"{USERS}/sign_in", email=address(user), password=DUMPED_PASSWORD
+        )
+        assert answer.status == status, user
+
+
+def test_a_restore_tells_of_a_pepper_that_passwords_may_need(
+    home: Home, elsewhere: Home, tables: Tables, tmp_path: Path
+) -> None:
+    without = home.back_up()
+    new_driver(tables, password_digest=DIGEST)
+    backup = home.back_up()
+    told = "set ROADWORTHY_DEVISE_PEPPER to it again, which is in no backup."
+
+    assert "PEPPER" not in elsewhere.command("restore", str(without))
+    third = Home(tmp_path / "third", home.backups)
+    assert told in third.command("restore", str(backup))
+    peppered = Home(tmp_path / "fourth", home.backups).settings
+    said = run(
+        "restore", str(backup), settings={**peppered, "ROADWORTHY_DEVISE_PEPPER": "some pepper"}
+    )
+    assert (said.returncode, "PEPPER" in said.stdout) == (0, False), said
 
 
 def _mail_link(tables: Tables, driver: Driver) -> None:
@@ -703,17 +778,29 @@ def test_memory_does_not_grow_with_the_files(home: Home, elsewhere: Home) -> Non
     assert (elsewhere.data / "files" / "large").stat().st_size == size
 
 
-def test_one_backup_at_a_time(home: Home) -> None:
+def test_one_backup_at_a_time(home: Home, elsewhere: Home) -> None:
     said: list[str] = []
 
     def begin(_: int) -> Callable[[int], None]:
         said.append(home.fails("backup", str(home.backups)))
         return lambda _: None
 
-    make_backup(load_settings(home.settings), home.backups, PASSPHRASE, begin)
+    made = make_backup(load_settings(home.settings), home.backups, PASSPHRASE, begin)
 
     assert said == ["roadworthy: another backup is being made: wait for it"]
     assert not (home.data / "backups" / "snapshot.db").exists()
+    elsewhere.command("restore", str(made.path))
+    assert rows_of(elsewhere) == rows_of(home)
+
+
+def test_there_is_no_backup_without_the_database(home: Home) -> None:
+    def begin(_: int) -> Callable[[int], None]:
+        (home.data / "backups" / "snapshot.db").unlink()
+        return lambda _: None
+
+    with pytest.raises(BackupError, match=r"deleted .+/snapshot\.db: make the backup again"):
+        make_backup(load_settings(home.settings), home.backups, PASSPHRASE, begin)
+    assert [path.name for path in home.backups.iterdir()] == ["tombstones"]
 
 
 @pytest.fixture

@@ -210,8 +210,19 @@ def test_what_is_no_digest_opens_for_nobody(
         (nobodys_digest(TODAY), TODAY),
         (nobodys_digest("$2b$12"), "$2b$12"),
         ("$2a$16$" + "." * 53, None),
+        ("$2a$03$" + "." * 53, None),
+        ("$2a$04$" + "." * 21 + "P" + "." * 31, None),
     ],
-    ids=["$2a$", "$2y$", "ours", "nobody's", "nobody's of Devise", "too dear"],
+    ids=[
+        "$2a$",
+        "$2y$",
+        "ours",
+        "nobody's",
+        "nobody's of Devise",
+        "too dear",
+        "too cheap",
+        "no salt",
+    ],
 )
 def test_kinds(digest: str, kind: str | None) -> None:
     assert kind_of(digest) == kind

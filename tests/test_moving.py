@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,13 +25,15 @@ import bcrypt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from roadworthy.database.turn import Turn
-from roadworthy.moving import PROFILES, USERS, Kind, Outcome, move_in
+from roadworthy.moving import PROFILES, TOKENS, USERS, Kind, Outcome, move_in
 from roadworthy.moving.dump import Dump, NotADump
 from roadworthy.moving.queries import Refused as RefusedRow
 from roadworthy.moving.rows import expiry_value, moment_value
+from roadworthy.profiles.queries import note_account_change
+from roadworthy.tombstones import bury_account, bury_password
 from roadworthy.wire.values import Refused
 from tests.conftest import SOAK, Place
 from tests.support.bystander import Bystander
@@ -106,7 +108,12 @@ def test_an_evening(
         _require_taken(settings, "tokens", dump_tokens(path, jtis, ends), TOKENS_REVOKED)
 
     assert bystander.broken is None
-    assert set(bystander.statuses) == {("PATCH", 200), ("GET", 200), ("sign up", 201)}
+    assert set(bystander.statuses) == {
+        ("PATCH", 200),
+        ("GET", 200),
+        ("sign up", 201),
+        ("another address", 204),
+    }
     _require_users_as_given(tables)
     _require_signed_in(client, jtis)
     _require_ids_after(client, tables)
@@ -455,6 +462,70 @@ def test_who_signs_up_at_the_last_moment_is_not_overrun(
     assert outcome == Outcome(0, 0, 1, 20)
     reason = f"email has already been taken, by account {here['id']}"
     assert watched.refused == [RefusedRow(3, (reason,))]
+
+
+@pytest.mark.parametrize("how", ["another address", "a password by mail"])
+def test_who_changes_the_account_meanwhile_and_the_take_over_wait_for_each_other_in_turn(
+    place: Place, tables: Tables, tmp_path: Path, how: str
+) -> None:
+    """Each holds an account, for a moment, before the profile of it."""
+    _moved(place, USERS, dump_users(tmp_path / "users.csv", 3))
+    holds = threading.Event()
+    users = tables["users"]
+    theirs = users.c.id == FIRST_USER + 1
+    changes = {
+        "another address": {"email": "another@example.com"},
+        "a password by mail": {"password_digest": "another"},
+    }
+
+    def change(connection: Connection) -> None:
+        if how == "another address":
+            connection.execute(users.update().where(theirs).values(changes[how]))
+        else:
+            connection.execute(select(users).where(theirs).with_for_update())
+        holds.set()
+        time.sleep(0.5)
+        connection.execute(users.update().where(theirs).values(changes[how]))
+        note_account_change(connection, FIRST_USER + 1)
+
+    with ThreadPoolExecutor(1) as thread:
+
+        def begin() -> None:
+            changing.append(thread.submit(tables.inspect, change))
+            assert holds.wait(30)
+
+        changing: list[Future[None]] = []
+        dump = dump_profiles(tmp_path / "profiles.csv", 3)
+        assert _moved(place, PROFILES, dump, Watched(begin)) == Outcome(3, 0, 0, 3)
+        changing[0].result()
+    assert tables.rows("users", id=FIRST_USER + 1, **changes[how])
+
+
+def test_what_ended_here_before_a_restore_does_not_move_in_again(
+    place: Place, tables: Tables, tmp_path: Path
+) -> None:
+    closed, changed = FIRST_USER + 1, FIRST_USER + 2
+    tables.inspect(lambda connection: bury_account(connection, closed, NOW))
+    tables.inspect(lambda connection: bury_password(connection, changed, NOW))
+    dump = dump_users(tmp_path / "dump.csv", 4)
+
+    assert _refused(place, USERS, dump) == ["3: id was an account here, which was closed"]
+    lines = dump.path.read_text().splitlines(keepends=True)
+    dump.path.write_text("".join(line for line in lines if not line.startswith(str(closed))))
+    assert _moved(place, USERS, dump) == Outcome(3, 0, 0, 3)
+    assert _moved(place, USERS, dump) == Outcome(0, 3, 0, 3)
+    kept = {row["id"]: row for row in tables.rows("users")}
+    assert (kept[changed]["password_digest"], kept[changed]["password_changed_at"]) == ("", NOW)
+    assert kept[changed + 1]["password_digest"].startswith("$2")
+
+
+def test_tokens_that_moved_in_are_buried_once(place: Place, tables: Tables, tmp_path: Path) -> None:
+    ends = NOW + timedelta(days=20)
+    _moved(place, TOKENS, dump_tokens(tmp_path / "dump.csv", ["one", "two"], ends))
+    _moved(place, TOKENS, dump_tokens(tmp_path / "dump.csv", ["one", "two", "three"], ends))
+
+    buried = [(row["kind"], row["jti"], row["expires_at"]) for row in tables.rows("tombstones")]
+    assert sorted(buried) == [("token", jti, ends) for jti in ("one", "three", "two")]
 
 
 def test_a_full_disk_is_one_line_and_takes_nothing(disk: Disk, tmp_path: Path) -> None:

@@ -285,6 +285,11 @@ def restore(
         )
     else:
         _show_applied(restored.applied, restored.unread)
+    if restored.has_digests_of_devise and not settings.devise_pepper:
+        click.echo(
+            "Passwords that moved in are among them: if their service had a pepper, set "
+            "ROADWORTHY_DEVISE_PEPPER to it again, which is in no backup."
+        )
     click.echo("Make a backup soon: tombstones are kept beside that one, no longer beside this.")
 
 

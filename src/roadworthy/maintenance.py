@@ -3,17 +3,15 @@
 Raises `MigrationError` when the database is of another release, and `Unavailable`.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from roadworthy.app import create_worker, storage_of
-from roadworthy.database import Database, open_database
+from roadworthy.database import Database, with_database
 from roadworthy.jobs import FailedJob, find_failed_jobs, revive_job
 from roadworthy.migrations import require_head
 from roadworthy.settings import Settings
-from roadworthy.telemetry import configure_logs
 
 T = TypeVar("T")
 
@@ -44,14 +42,4 @@ def retry_job(settings: Settings, job_id: int) -> bool:
 
 def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     require_head(settings.database_url)
-    configure_logs()
-
-    async def run() -> T:
-        database = open_database(settings.database_url)
-        await database.open()
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
+    return with_database(settings.database_url, work)

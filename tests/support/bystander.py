@@ -12,7 +12,7 @@ from tests.support.drivers import PASSWORD, Driver
 
 
 class Bystander:
-    """Changes and reads `driver`'s profile, and signs others up, until left."""
+    """Changes and reads `driver`'s profile and address, and signs others up, until left."""
 
     def __init__(self, url: str, driver: Driver):
         self._url = url
@@ -47,6 +47,7 @@ class Bystander:
                 self.statuses["GET", self._driver.send(client, "GET").status] += 1
                 if number % 20 == 0:
                     self.statuses["sign up", self._sign_up(client, number)] += 1
+                    self.statuses["another address", self._move(client, number)] += 1
         except OSError as error:
             self.broken = error
         finally:
@@ -57,3 +58,8 @@ class Bystander:
         body = json.dumps({"user": {"email": email, "password": PASSWORD}})
         headers = {"content-type": "application/json"}
         return client.send("POST", "/api/v1/users", headers, body).status
+
+    def _move(self, client: Client, number: int) -> int:
+        fields = {"email": f"moved{number}.{self._driver.email}", "current_password": PASSWORD}
+        headers = {**self._driver.signed, "content-type": "application/json"}
+        return client.send("PATCH", "/api/v1/users", headers, json.dumps({"user": fields})).status

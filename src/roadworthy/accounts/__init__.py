@@ -1,6 +1,7 @@
 """Who you are: users, passwords, tokens, sessions, and the mails about them."""
 
 from roadworthy.accounts.account import judge_reachable
+from roadworthy.accounts.digests import MOST_BCRYPT_COST, bcrypt_cost
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.kinds import KindsInUse
 from roadworthy.accounts.letters import AccountLetters
@@ -21,6 +22,7 @@ from roadworthy.accounts.restored import (
     Applied,
     apply_tombstones,
     forget_mailed_links,
+    has_digests_of_devise,
     sign_everybody_out,
 )
 from roadworthy.accounts.routes import AccountRoutes
@@ -32,6 +34,7 @@ from roadworthy.accounts.tokens import MOST_JTI, TokenRefused, Tokens, bearer
 __all__ = [
     "ADDRESSES_KNOWN",
     "CONFIRMATION_TOKEN",
+    "MOST_BCRYPT_COST",
     "MOST_JTI",
     "RESET_TOKEN",
     "AccountLetters",
@@ -49,8 +52,10 @@ __all__ = [
     "TokenRefused",
     "Tokens",
     "apply_tombstones",
+    "bcrypt_cost",
     "bearer",
     "forget_mailed_links",
+    "has_digests_of_devise",
     "judge_reachable",
     "purge_known_addresses",
     "purge_links",

@@ -11,7 +11,13 @@ MOST_ARGON2_PASSES = 10
 """What costs more opens for nobody: every refusal would have to take as long."""
 
 _ARGON2 = re.compile(r"(\$argon2id\$v=19\$m=(\d+),t=(\d+),p=1)(?:\$[A-Za-z0-9+/]+){2}", re.ASCII)
-_BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
+_BCRYPT = re.compile(
+    r"\$2[aby]\$(\d\d)\$"
+    r"[./A-Za-z0-9]{21}[.Oeu]"  # salt: of its last character two bits count
+    r"[./A-Za-z0-9]{30}[.CGKOSWaeimquy26]",  # digest: of its last one four
+    re.ASCII,
+)
+_BCRYPT_COSTS = range(4, 32)
 
 
 def kind_of(digest: str) -> str | None:
@@ -20,9 +26,14 @@ def kind_of(digest: str) -> str | None:
         kind, memory, passes = argon2.groups()
         affordable = int(memory) <= MOST_ARGON2_KIB and int(passes) <= MOST_ARGON2_PASSES
         return kind if affordable else None
-    if bcrypt := _BCRYPT.fullmatch(digest):
-        return f"$2b${bcrypt[1]}" if int(bcrypt[1]) <= MOST_BCRYPT_COST else None
-    return None
+    cost = bcrypt_cost(digest)
+    return None if cost is None or cost > MOST_BCRYPT_COST else f"$2b${cost:02}"
+
+
+def bcrypt_cost(digest: str) -> int | None:
+    """The cost of a bcrypt digest, which doubles its time with each; `None` when it is none."""
+    match = _BCRYPT.fullmatch(digest)
+    return int(match[1]) if match and int(match[1]) in _BCRYPT_COSTS else None
 
 
 def nobodys_digest(kind: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 
 from roadworthy.accounts.queries import end_account, end_token
 from roadworthy.accounts.tables import mailed_links, sessions, users
@@ -68,6 +68,12 @@ def sign_everybody_out(connection: Connection, now: datetime) -> int:
     connection.execute(update(users).values(password_changed_at=now))
     is_open = users.c.closed_at.is_(None)
     return int(connection.execute(select(func.count()).where(is_open)).scalar_one())
+
+
+def has_digests_of_devise(connection: Connection) -> bool:
+    """Whether there are some, which without the pepper they were made with open for nobody."""
+    found = select(exists().where(users.c.password_digest.startswith("$2")))
+    return bool(connection.execute(found).scalar())
 
 
 def forget_mailed_links(connection: Connection) -> None:

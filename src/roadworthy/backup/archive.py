@@ -39,7 +39,7 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 class Packer:
-    """Puts files into `sealer`, then `finish`."""
+    """Puts files into `sealer`, then `finish`; `close` it in any case."""
 
     def __init__(self, sealer: Sealer, progress: Progress):
         self._tar = tarfile.open(  # noqa: SIM115 -- closed by `finish`
@@ -76,6 +76,10 @@ class Packer:
         entry.size, entry.mode = size, 0o600
         self._tar.addfile(entry, self._manifest)
         self._tar.close()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the manifest."""
         self._manifest.close()
 
 

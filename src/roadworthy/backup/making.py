@@ -4,19 +4,19 @@ import fcntl
 import io
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from roadworthy import __version__
 from roadworthy.backup.archive import DATABASE, FILES, SECRET, Packer, Progress, walk
-from roadworthy.backup.databases import with_database
 from roadworthy.backup.errors import BackupError
 from roadworthy.backup.passphrase import require_strength
 from roadworthy.backup.sealed import Sealer
-from roadworthy.database import Database, take_snapshot
+from roadworthy.database import Database, take_snapshot, with_database
 from roadworthy.disk import sync_folder
 from roadworthy.migrations import HEAD, SQLITE, require_head
 from roadworthy.settings import Settings, signing_secrets
@@ -85,17 +85,24 @@ def _snapshot(settings: Settings) -> Iterator[Path]:
     path = settings.copies_dir / "snapshot.db"
     lock = os.open(settings.copies_dir, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)  # of a backup that was killed
-        take_snapshot(Path(settings.database_url.removeprefix(SQLITE)), path)
-        yield path
-    except BlockingIOError:
-        raise BackupError("another backup is being made: wait for it") from None
-    except sqlite3.Error as error:
-        raise BackupError(f"cannot copy the database: {error}") from error
+        _take(lock)
+        try:
+            path.unlink(missing_ok=True)  # of a backup that was killed
+            take_snapshot(Path(settings.database_url.removeprefix(SQLITE)), path)
+            yield path
+        except sqlite3.Error as error:
+            raise BackupError(f"cannot copy the database: {error}") from error
+        finally:
+            path.unlink(missing_ok=True)
     finally:
         os.close(lock)
-        path.unlink(missing_ok=True)
+
+
+def _take(lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BackupError("another backup is being made: wait for it") from None
 
 
 async def _keep_tombstones(database: Database, folders: tuple[Path, ...]) -> None:
@@ -140,15 +147,11 @@ def _pack(
 ) -> tuple[int, int]:
     folder = settings.data_dir / FILES
     progress = begin(snapshot.stat().st_size + sum(size for _, size in walk(folder)))
-    packer = Packer(sealer, progress)
-    packer.add(DATABASE, snapshot)
-    secret = (",".join(signing_secrets(settings)) + "\n").encode()
-    packer.add_stream(SECRET, io.BytesIO(secret), len(secret), 0)
-    files = vanished = 0
-    for name, _ in walk(folder):
-        if packer.add(f"{FILES}/{name}", folder / name):
-            files += 1
-        else:
-            vanished += 1
-    packer.finish()
-    return files, vanished
+    with closing(Packer(sealer, progress)) as packer:
+        if not packer.add(DATABASE, snapshot):
+            raise BackupError(f"somebody deleted {snapshot}: make the backup again")
+        secret = (",".join(signing_secrets(settings)) + "\n").encode()
+        packer.add_stream(SECRET, io.BytesIO(secret), len(secret), 0)
+        added = Counter(packer.add(f"{FILES}/{name}", folder / name) for name, _ in walk(folder))
+        packer.finish()
+    return added[True], added[False]

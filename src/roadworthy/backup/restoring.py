@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from roadworthy.accounts import Applied
+from roadworthy.accounts import Applied, has_digests_of_devise
 from roadworthy.backup.archive import DATABASE, SECRET, Progress, unpack
-from roadworthy.backup.databases import with_database
 from roadworthy.backup.errors import BackupError
 from roadworthy.backup.queries import settle_restored
 from roadworthy.backup.sealed import Header, Opener, newer
+from roadworthy.database import with_database
 from roadworthy.disk import sync_folder
 from roadworthy.migrations import SQLITE, VERSIONS, migrate, require_head
 from roadworthy.settings import Settings
@@ -36,6 +36,7 @@ class Restored(NamedTuple):
     """`None`: there were no tombstones, so everybody was signed out."""
     unread: int
     """Lines of the copies of tombstones that are none."""
+    has_digests_of_devise: bool
 
 
 def restore_backup(
@@ -56,7 +57,7 @@ def restore_backup(
     try:
         with _empty_folder(settings) as folder:
             header, files = _unpack(backup, passphrase, folder, begin)
-            applied = _make_ready(folder / DATABASE, tombstones)
+            applied, has_devises = _make_ready(folder / DATABASE, tombstones)
             (folder / DATABASE).rename(folder / database)
             os.sync()
             _move(folder, settings.data_dir, last=database)
@@ -64,7 +65,7 @@ def restore_backup(
         raise BackupError(
             f"cannot restore: {error.filename or settings.data_dir}: {error.strerror or error}"
         ) from error
-    return Restored(header, files, applied, unread)
+    return Restored(header, files, applied, unread, has_devises)
 
 
 def apply_copies(settings: Settings, copies: Sequence[Path]) -> tuple[Applied, int]:
@@ -193,15 +194,18 @@ def _unpack(
     return opener.header, files
 
 
-def _make_ready(database: Path, tombstones: Sequence[Tombstone] | None) -> Applied | None:
-    """Sound, of this release, and reviving nothing."""
+def _make_ready(
+    database: Path, tombstones: Sequence[Tombstone] | None
+) -> tuple[Applied | None, bool]:
+    """Sound, of this release, and reviving nothing; and whether digests of Devise are in it."""
     url = f"{SQLITE}{database}"
     _require_sound(database)
     migrate(url)
     applied = _settle(url, tombstones)
+    has_devises = with_database(url, lambda opened: opened.report(has_digests_of_devise))
     for beside in database.parent.glob(f"{database.name}-*"):
         beside.unlink()  # what it needs only while it is in use
-    return applied
+    return applied, has_devises
 
 
 def _require_sound(database: Path) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from roadworthy.database.apart import Apart, work_apart
+from roadworthy.database.commands import with_database
 from roadworthy.database.core import Busy, Database, Unavailable
 from roadworthy.database.opening import open_database
 from roadworthy.database.prepared import Prepared
@@ -27,5 +28,6 @@ __all__ = [
     "metadata",
     "open_database",
     "take_snapshot",
+    "with_database",
     "work_apart",
 ]

@@ -21,9 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.sql import literal
 
 from roadworthy.accounts import revoked_tokens, users
+from roadworthy.database import Connection
+from roadworthy.moving.ended import bury_staged_tokens, take_changed_passwords
 from roadworthy.moving.rows import Given, judge_profile_row, judge_token_row, judge_user_row
 from roadworthy.moving.tables import staged_profiles, staged_tokens, staged_users
 from roadworthy.profiles import FIELDS, profile_versions, profiles
+from roadworthy.tombstones import closed_user_ids
 from roadworthy.wire import Fields
 
 Refusals = Select[tuple[int, str, str]]
@@ -48,6 +51,10 @@ class Kind:
     """Columns whose name in our tables is another."""
     added: Mapping[str, Any] = field(default_factory=dict)
     """Values of every row that no dump has."""
+    named: Select[int] | None = None
+    """Rows of another table that those taken over will name."""
+    then: Callable[[Connection], None] | None = None
+    """What is due once rows are taken over, in the same transaction."""
 
     @property
     def key(self) -> str:
@@ -119,9 +126,17 @@ USERS = Kind(
     unique=("id", "email"),
     here=(
         _differs(staged_users, users, "id", _USER_DIFFERENCES),
+        _refused(
+            staged_users,
+            "id",
+            literal("was an account here, which was closed"),
+            staged_users.c.id.in_(closed_user_ids()),
+            ~exists().where(users.c.id == staged_users.c.id),
+        ),
         _taken_by("account", staged_users, users, "email"),
     ),
     renamed={"encrypted_password": "password_digest"},
+    then=take_changed_passwords,
 )
 
 PROFILES = Kind(
@@ -156,6 +171,7 @@ PROFILES = Kind(
         _taken_by("profile", staged_profiles, profiles, "user_id"),
     ),
     added={"version": 1},
+    named=select(users.c.id).where(users.c.id.in_(select(staged_profiles.c.user_id))),
 )
 
 TOKENS = Kind(
@@ -175,4 +191,5 @@ TOKENS = Kind(
         ),
     ),
     renamed={"exp": "expires_at"},
+    then=bury_staged_tokens,
 )

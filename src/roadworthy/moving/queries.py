@@ -86,13 +86,26 @@ def take_over(connection: Connection, kind: Kind) -> int:
     Whoever else would write such rows waits until the transaction ends.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"LOCK TABLE {kind.target.name} IN SHARE ROW EXCLUSIVE MODE"))
+        _lock(connection, kind)
     if any(connection.execute(select(exists(found))).scalar() for found in kind.here):
         raise Contradicted
     taken = connection.execute(_move(kind)).rowcount
     if taken and "id" in kind.target.c:
         _advance_ids(connection, kind.target)
+    if kind.then is not None:
+        kind.then(connection)
     return taken
+
+
+def _lock(connection: Connection, kind: Kind) -> None:
+    """Whoever changes an account locks that first, and then what is theirs: so do we.
+
+    Otherwise each would wait for the other once our rows name the account that they change.
+    """
+    if kind.named is not None:
+        named = kind.named.with_for_update(read=True, key_share=True).subquery()
+        connection.execute(select(func.count()).select_from(named))
+    connection.execute(text(f"LOCK TABLE {kind.target.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _refuse(connection: Connection, found: Refusals) -> None:

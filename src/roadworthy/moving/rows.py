@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from roadworthy.accounts import MOST_JTI, judge_reachable
+from roadworthy.accounts import MOST_BCRYPT_COST, MOST_JTI, bcrypt_cost, judge_reachable
 from roadworthy.profiles import judge_profile
 from roadworthy.wire import Fields
 from roadworthy.wire.values import BLANK, Refused
@@ -12,21 +12,11 @@ from roadworthy.wire.values import BLANK, Refused
 LARGEST_ID = 2**62
 """Half of what fits: an id at the very end would leave none for those who sign up later."""
 
-MOST_COST = 15
-"""Of bcrypt, which doubles its time with each: this takes seconds, and 31 would take days."""
-
 NOT_AN_ID = f"is not a number from 1 to {LARGEST_ID}"
 NOT_BCRYPT = "is not a bcrypt digest"
 NOT_A_TIME = "is not a valid time"
-TOO_COSTLY = f"has a bcrypt cost over {MOST_COST}"
+TOO_COSTLY = f"has a bcrypt cost over {MOST_BCRYPT_COST}"
 
-_BCRYPT = re.compile(
-    r"\$2[aby]\$(?P<cost>\d\d)\$"
-    r"[./A-Za-z0-9]{21}[.Oeu]"  # salt: of its last character two bits count
-    r"[./A-Za-z0-9]{30}[.CGKOSWaeimquy26]",  # digest: of its last one four
-    re.ASCII,
-)
-_COSTS = range(4, 32)
 _MOMENT = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[Tt ](?P<clock>\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)"
     r"(?:\s?(?P<zone>[Zz]|UTC|[+-]\d\d(?::?\d\d)?))?",
@@ -106,10 +96,10 @@ def id_value(text: str) -> int:
 
 def digest_value(text: str) -> str:
     """A bcrypt digest as Devise stores it. Raises `Refused`."""
-    match = _BCRYPT.fullmatch(text)
-    if match is None or int(match["cost"]) not in _COSTS:
+    cost = bcrypt_cost(text)
+    if cost is None:
         raise Refused(NOT_BCRYPT)
-    if int(match["cost"]) > MOST_COST:
+    if cost > MOST_BCRYPT_COST:
         raise Refused(TOO_COSTLY)
     return text
 

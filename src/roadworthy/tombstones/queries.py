@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.database import Connection
@@ -33,6 +33,14 @@ def bury_tokens(connection: Connection, tokens: Iterable[tuple[str, datetime | N
     rows = [{"kind": "token", "jti": jti, "expires_at": expires} for jti, expires in tokens]
     if rows:
         connection.execute(insert(tombstones), rows)
+
+
+def bury_found_tokens(connection: Connection, found: Select[str, datetime | None]) -> None:
+    """The same for those that the statement `found` gives, unless they are buried already."""
+    buried = select(tombstones.c.jti, tombstones.c.expires_at).where(tombstones.c.kind == "token")
+    new = found.except_(buried).subquery()
+    rows = select(literal("token"), *new.c)
+    connection.execute(insert(tombstones).from_select(["kind", "jti", "expires_at"], rows))
 
 
 def bury_password(connection: Connection, user_id: int, now: datetime) -> None:
@@ -69,6 +77,20 @@ def find_tombstones(connection: Connection, ids: Iterable[int]) -> list[Tombston
         select(*columns).where(tombstones.c.id.in_(ids)).order_by(tombstones.c.id)
     )
     return [Tombstone(*row) for row in rows]
+
+
+def find_changed_passwords(connection: Connection, user_ids: Select[int]) -> list[Tombstone]:
+    """Those of passwords of the users that the statement `user_ids` gives, in order."""
+    columns = (tombstones.c[name] for name in Tombstone.__struct_fields__)
+    theirs = (tombstones.c.kind == "password", tombstones.c.user_id.in_(user_ids))
+    rows = connection.execute(select(*columns).where(*theirs).order_by(tombstones.c.id))
+    return [Tombstone(*row) for row in rows]
+
+
+def closed_user_ids() -> Select[int]:
+    """Users who closed their account, for statements that ask for them."""
+    account = (tombstones.c.kind == "account", tombstones.c.user_id.is_not(None))
+    return select(tombstones.c.user_id).where(*account)
 
 
 def purge_tombstones(connection: Connection, until: datetime) -> int:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from roadworthy.database import Database, open_database
+from roadworthy.database.core import Database
+from roadworthy.database.opening import open_database
 from roadworthy.telemetry import configure_logs
 
 T = TypeVar("T")
