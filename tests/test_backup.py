@@ -475,6 +475,8 @@ _NOT_RESTORED: list[tuple[str, Change, str]] = [
     ("nothing at all", lambda _: b"", "is not a backup of Roadworthy"),
     ("another file", lambda _: b"PK\x03\x04" * 1000, "is not a backup of Roadworthy"),
     ("a newer format", lambda b: b.replace(b"backup 1", b"backup 2", 1), "made by a newer release"),
+    ("a costlier key", lambda b: b.replace(b'"p":1', b'"p":9', 1), "as it was written"),
+    ("another kind of key", lambda b: b.replace(b'"r":8', b'"r":9', 1), "as it was written"),
     ("cut off in its head", lambda b: b[:60], "as it was written"),
     ("another salt", lambda b: _flip(b, b.index(b"salt") + 8), "the passphrase is not the one"),
     ("another release", lambda b: b.replace(b"0.1.0", b"0.2.0"), "the passphrase is not the one"),

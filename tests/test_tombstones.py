@@ -208,7 +208,10 @@ def test_applied_to_a_database_put_back_they_end_again_what_had_ended(
         + _line(14, "password", user_id=changed_later.id, happened_at=NOW - DAY)
         + _line(15, "account", user_id=left.id, happened_at=NOW)
         + _line(16, "account", user_id=10_000, happened_at=NOW)
-        + '{"id":17,"kind":"tok'
+        + _line(2**63 - 1, "account", user_id=left.id, happened_at=NOW)
+        + _line(17, "account", user_id=10**20, happened_at=NOW)
+        + '{"id":18,"kind":"account","user_id":1,"happened_at":"0001-01-01T00:00:00+23:59"}\n'
+        + '{"id":19,"kind":"tok'
     )
 
     first, again = (
@@ -218,7 +221,7 @@ def test_applied_to_a_database_put_back_they_end_again_what_had_ended(
     assert first.stdout == (
         "Of what the tombstones name, these were alive and are no more: "
         "tokens: 1, passwords: 1, accounts: 1.\n"
-        "Lines that are no tombstones, as after a power cut, were passed over: 1.\n"
+        "Lines that are no tombstones, as after a power cut, were passed over: 4.\n"
     )
     assert "tokens: 0, passwords: 0, accounts: 0." in again.stdout
 

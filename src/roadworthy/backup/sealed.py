@@ -26,6 +26,8 @@ _MAC = 32
 _LAST = 1 << 31
 _LONGEST_HEADER = 4096
 _MOST_MEMORY = 1024**3
+_MOST_LANES = 4
+_BLOCK_SIZE = 8
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -36,7 +38,7 @@ class Header(msgspec.Struct, frozen=True):
     schema: str
     salt: str
     n: int = 2**17  # OWASP Password Storage Cheat Sheet: scrypt with 128 MiB
-    r: int = 8
+    r: int = _BLOCK_SIZE
     p: int = 1
 
 
@@ -130,7 +132,8 @@ class Opener:
         if not line.endswith(b"\n"):
             raise self._changed()
         n, r, p = header.n, header.r, header.p
-        fits = n > 1 and n & (n - 1) == 0 and r > 0 and 128 * n * r <= _MOST_MEMORY and 0 < p <= r
+        fits = n > 1 and n & (n - 1) == 0 and r == _BLOCK_SIZE and 0 < p <= _MOST_LANES
+        fits = fits and 128 * n * r <= _MOST_MEMORY
         if not fits:
             raise self._changed()
         return header
@@ -171,7 +174,7 @@ def newer(name: str) -> BackupError:
 
 def _keys(header: Header, passphrase: str) -> _Keys:
     kdf = Scrypt(salt=bytes.fromhex(header.salt), length=64, n=header.n, r=header.r, p=header.p)
-    derived = kdf.derive(passphrase.encode())
+    derived = kdf.derive(passphrase.encode("utf-8", "surrogateescape"))  # as the environment has it
     return _Keys(AESGCM(derived[:32]), derived[32:])
 
 

@@ -34,10 +34,18 @@ def as_line(tombstone: Tombstone) -> bytes:
 def from_line(line: bytes) -> Tombstone | None:
     """What a line of a copy says; `None` when it says nothing, as one that was cut off."""
     try:
-        return _DECODER.decode(line)
+        said = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    ids = (said.id, 1 if said.user_id is None else said.user_id)
+    moments = [moment for moment in (said.expires_at, said.happened_at) if moment]
+    could_be = all(0 < each <= _LARGEST_ID for each in ids) and all(
+        moment.year in _YEARS for moment in moments
+    )
+    return said if could_be else None
 
 
+_LARGEST_ID = 2**62
+_YEARS = range(1970, 9000)
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Tombstone)
