@@ -1,7 +1,7 @@
 """Puts the service together."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,14 +31,16 @@ from roadworthy.documents import (
     DocumentRoutes,
     Documents,
     Files,
+    Going,
     Purging,
     Signatures,
 )
 from roadworthy.inspection import ClamAV, Inspector
-from roadworthy.jobs import Handler, Worker, purge
+from roadworthy.jobs import Handler, Worker, purge, purge_dead_jobs
 from roadworthy.mail import KIND as MAIL
 from roadworthy.mail import Outbox, Post, SMTPServer
 from roadworthy.profiles import ProfileRoutes, note_account_change
+from roadworthy.retention import Erasure
 from roadworthy.settings import Settings, load_settings, sender, signing_secrets
 from roadworthy.storage import Storage, open_storage
 from roadworthy.telemetry import configure_logs
@@ -132,7 +134,8 @@ def storage_of(settings: Settings) -> Storage:
 
 def create_worker(database: Database, storage: Storage, settings: Settings) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
-    purging = Purging(database, storage, _now)
+    purging, erasure = Purging(database, storage, _now), Erasure(database, _now)
+    kept = timedelta(days=settings.closed_account_days)
 
     async def purge_old(payload: Mapping[str, Any]) -> None:
         if "last_run" not in payload:
@@ -147,6 +150,8 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await purge(database, purge_known_addresses, until - ADDRESSES_KNOWN)
         await purge(database, purge_throttles, until)
         await purge(database, purge_tombstones, until)
+        await purge(database, purge_dead_jobs, until - kept)
+        await erasure.erase(until - kept)
         await purging.purge()
         await purging.sweep()
 
@@ -155,6 +160,15 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         MAIL: Handler(_post(database, settings).send, limit=timedelta(minutes=2)),
     }
     return Worker(database, handlers, _now)
+
+
+async def going(database: Database, storage: Storage, settings: Settings) -> AsyncIterator[Going]:
+    """What the recurring work would remove now of files and of closed accounts, and why."""
+    until = _now() - timedelta(days=settings.closed_account_days)
+    async for each in Erasure(database, _now).going(until):
+        yield each
+    async for each in Purging(database, storage, _now).going():
+        yield each
 
 
 def _post(database: Database, settings: Settings) -> Post:

@@ -95,10 +95,16 @@ def migrate() -> None:
 
 
 @cli.command()
-def maintain() -> None:
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed, and why.")
+def maintain(*, dry_run: bool) -> None:
     """Do the background work that is due. For those who prefer cron."""
     from roadworthy import maintenance  # noqa: PLC0415
 
+    if dry_run:
+        settings = load_settings()
+        count = maintenance.show_going(settings, lambda each: click.echo(": ".join(each)))
+        click.echo(f"{count} would be removed." if count else "Nothing would be removed.")
+        return
     done = maintenance.run_due(load_settings())
     click.echo(f"Did {done} job{'' if done == 1 else 's'}.")
 

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from roadworthy.app import create_worker, storage_of
+from roadworthy.app import create_worker, going, storage_of
 from roadworthy.database import Database, open_database
+from roadworthy.documents import Going
 from roadworthy.jobs import FailedJob, find_failed_jobs, revive_job
 from roadworthy.migrations import require_head
 from roadworthy.settings import Settings
@@ -27,6 +28,22 @@ def run_due(settings: Settings) -> int:
             return await create_worker(database, storage, settings).run_due()
         finally:
             await storage.close()
+
+    return _with_database(settings, run)
+
+
+def show_going(settings: Settings, show: Callable[[Going], None]) -> int:
+    """Show what of files and closed accounts would go now, and change nothing: how many."""
+
+    async def run(database: Database) -> int:
+        storage, count = storage_of(settings), 0
+        try:
+            async for each in going(database, storage, settings):
+                show(each)
+                count += 1
+        finally:
+            await storage.close()
+        return count
 
     return _with_database(settings, run)
 

@@ -8,7 +8,11 @@ from roadworthy.accounts.links import Purpose
 from roadworthy.accounts.own_routes import OwnAccountRoutes
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
+    ClosedAccount,
     SignedIn,
+    erase_account,
+    erase_traces,
+    find_closed,
     purge_links,
     purge_revoked_tokens,
     purge_sessions,
@@ -37,6 +41,7 @@ __all__ = [
     "AccountLetters",
     "AccountRoutes",
     "Applied",
+    "ClosedAccount",
     "Guard",
     "KindsInUse",
     "OwnAccountRoutes",
@@ -50,6 +55,9 @@ __all__ = [
     "Tokens",
     "apply_tombstones",
     "bearer",
+    "erase_account",
+    "erase_traces",
+    "find_closed",
     "forget_mailed_links",
     "judge_reachable",
     "purge_known_addresses",

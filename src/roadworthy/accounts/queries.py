@@ -24,6 +24,7 @@ from roadworthy.accounts.account import NewAccount
 from roadworthy.accounts.links import Purpose
 from roadworthy.accounts.tables import (
     closed_accounts,
+    known_addresses,
     mailed_links,
     revoked_tokens,
     sessions,
@@ -81,6 +82,13 @@ class Addressee(NamedTuple):
 
     id: int
     email: str
+
+
+class ClosedAccount(NamedTuple):
+    """An account that nobody opens any more."""
+
+    id: int
+    closed_at: datetime
 
 
 class Origin(NamedTuple):
@@ -181,6 +189,32 @@ def close_account(connection: Connection, user: User, now: datetime) -> None:
     """Nobody signs in to it any more, and its address is free."""
     if end_account(connection, user.id, user.email, now):
         bury_account(connection, user.id, now)
+
+
+def find_closed(connection: Connection, until: datetime, most: int) -> list[ClosedAccount]:
+    """Some of the accounts closed at `until` or before of which we still keep something."""
+    rows = connection.execute(
+        select(users.c.id, users.c.closed_at)
+        .join(closed_accounts)
+        .where(users.c.closed_at <= until)
+        .order_by(users.c.closed_at, users.c.id)
+        .limit(most)
+    )
+    return [ClosedAccount(*row) for row in rows]
+
+
+def erase_traces(connection: Connection, user_id: int) -> int:
+    """Forget some of where the user signed in, and of what was mailed to them: how many rows."""
+    tables = (sessions, known_addresses, mailed_links)
+    return sum(delete_some(connection, each, each.c.user_id == user_id) for each in tables)
+
+
+def erase_account(connection: Connection, user_id: int) -> None:
+    """Of a closed account only its number is left, and when it began and ended."""
+    connection.execute(
+        update(users).where(users.c.id == user_id).values(phone_number=None, password_digest="")
+    )
+    connection.execute(delete(closed_accounts).where(closed_accounts.c.user_id == user_id))
 
 
 def end_account(connection: Connection, user_id: int, email: str, now: datetime) -> bool:

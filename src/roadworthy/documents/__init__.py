@@ -14,12 +14,14 @@ from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
 from roadworthy.documents.links import Links, Outlook
-from roadworthy.documents.purging import Purging
+from roadworthy.documents.purging import Going, Purging
 from roadworthy.documents.queries import (
     NotAttachable,
     Placing,
     attached_files,
+    erase_files,
     place_files,
+    size_held,
     take_out_files,
 )
 from roadworthy.documents.routes import DocumentRoutes
@@ -37,6 +39,7 @@ __all__ = [
     "DocumentRoutes",
     "Documents",
     "Files",
+    "Going",
     "Links",
     "NotAttachable",
     "Outlook",
@@ -45,9 +48,11 @@ __all__ = [
     "Signatures",
     "Wanted",
     "attached_files",
+    "erase_files",
     "in_list",
     "in_slot",
     "judge_files",
     "place_files",
+    "size_held",
     "take_out_files",
 ]

@@ -22,7 +22,7 @@ from roadworthy.wire.messages import (
     json_response,
 )
 from roadworthy.wire.parameters import Number, Parameters, nested, query_parameters
-from roadworthy.wire.queries import purge_answers
+from roadworthy.wire.queries import erase_answers, purge_answers
 from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
 from roadworthy.wire.values import Fields, text_value
@@ -50,6 +50,7 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
+    "erase_answers",
     "etag_of",
     "instant_text",
     "json_response",
