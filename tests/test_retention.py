@@ -71,7 +71,14 @@ def _full_driver(tables: Tables, client: Client) -> Driver:
         documents=[upload(client, driver)],
     )
     attach(client, driver, dbs=upload(client, driver))
-    upload(client, driver)
+    waiting = upload_blob(client, driver)
+    tables.add(
+        "data_exports",
+        user_id=driver.id,
+        requested_at=NOW,
+        blob_id=waiting.id,
+        expires_at=NOW + timedelta(days=400),
+    )
     assert driver.send(client, "PATCH", {"first_name": "Vera"}).status == 200
     tables.add(
         "licenses",

@@ -35,6 +35,15 @@ from roadworthy.documents import (
     Purging,
     Signatures,
 )
+from roadworthy.exports import KIND as EXPORT
+from roadworthy.exports import (
+    Exporting,
+    ExportLetters,
+    ExportRoutes,
+    Handover,
+    find_old_exports,
+    purge_exports,
+)
 from roadworthy.inspection import ClamAV, Inspector
 from roadworthy.jobs import Handler, Worker, purge, purge_dead_jobs
 from roadworthy.mail import KIND as MAIL
@@ -45,7 +54,7 @@ from roadworthy.settings import Settings, load_settings, sender, signing_secrets
 from roadworthy.storage import Storage, open_storage
 from roadworthy.telemetry import configure_logs
 from roadworthy.tombstones import Keeper, purge_tombstones
-from roadworthy.web import AccountPages, WebRoutes
+from roadworthy.web import AccountPages, ExportPages, WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, STRICT_TRANSPORT, Application, Route, purge_answers
 
 ANNOUNCED = "_ROADWORTHY_URL"
@@ -109,7 +118,9 @@ def create_app(
         await kinds.stop()
         await parts.close()
 
-    pages = AccountPages(parts.recovery)
+    throttle = Throttle(parts.database, settings, signing_secrets(settings)[0], _now)
+    handover = Handover(parts.database, parts.storage, parts.passwords, throttle, _now)
+    pages = (*AccountPages(parts.recovery), *ExportPages(handover))
     application = Application(
         (*api, *WebRoutes(parts.database, api, settings, _now), *pages),
         origins=settings.cors_origins,
@@ -151,12 +162,14 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await purge(database, purge_throttles, until)
         await purge(database, purge_tombstones, until)
         await purge(database, purge_dead_jobs, until - kept)
+        await purge(database, purge_exports, until)
         await erasure.erase(until - kept)
         await purging.purge()
         await purging.sweep()
 
     handlers = {
         "purge": Handler(purge_old, every=timedelta(hours=1)),
+        EXPORT: Handler(Exporting(database, storage, _now).make, limit=timedelta(hours=1)),
         MAIL: Handler(_post(database, settings).send, limit=timedelta(minutes=2)),
     }
     return Worker(database, handlers, _now)
@@ -164,9 +177,11 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
 
 async def going(database: Database, storage: Storage, settings: Settings) -> AsyncIterator[Going]:
     """What the recurring work would remove now of files and of closed accounts, and why."""
-    until = _now() - timedelta(days=settings.closed_account_days)
-    async for each in Erasure(database, _now).going(until):
+    now = _now()
+    async for each in Erasure(database, _now).going(now - timedelta(settings.closed_account_days)):
         yield each
+    for export_id, user_id in await database.report(find_old_exports, now):
+        yield Going(f"download {export_id} of driver {user_id}", "it expired, or was never made")
     async for each in Purging(database, storage, _now).going():
         yield each
 
@@ -174,10 +189,13 @@ async def going(database: Database, storage: Storage, settings: Settings) -> Asy
 def _post(database: Database, settings: Settings) -> Post:
     """Links lead to where people reach us, never to where a request says that it went."""
     base_url = settings.public_url or os.environ.get(ANNOUNCED, _USUAL_URL)
-    letters = AccountLetters(database, signing_secrets(settings)[0], base_url, _now)
+    secret = signing_secrets(settings)[0]
+    letters = AccountLetters(database, secret, base_url, _now)
+    exports = ExportLetters(database, secret, base_url, _now)
+    writers = {**letters.writers, **exports.writers}
     smtp_url = settings.smtp_url
     deliver = SMTPServer.at(smtp_url) if smtp_url else Outbox(settings.outbox)
-    return Post(letters.writers, deliver, sender(settings), _now)
+    return Post(writers, deliver, sender(settings), _now)
 
 
 def describe(settings: Settings) -> bytes:
@@ -199,6 +217,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
         *AccountRoutes(database, tokens, passwords, throttle, _now),
         *OwnAccountRoutes(database, tokens, passwords, throttle, note_account_change, _now),
         *RecoveryRoutes(database, parts.recovery, throttle, _now),
+        *ExportRoutes(database, guard, throttle, _now),
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
     )

@@ -16,6 +16,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -351,6 +352,7 @@ def keep_link(connection: Connection, link: Link, asked_at: datetime) -> bool:
     is_needed = {
         Purpose.CONFIRMATION: users.c.confirmed_at.is_(None),
         Purpose.RESET: or_(since.is_(None), since < asked_at),
+        Purpose.EXPORT: true(),
     }[link.purpose]
     user_id = connection.execute(
         select(users.c.id)

@@ -1,5 +1,6 @@
 """Files that drivers hand in: blobs, where they are attached, submissions, who saw them."""
 
+from roadworthy.documents.access import Viewer
 from roadworthy.documents.attachment import (
     LISTS,
     MOST_IN_LIST,
@@ -9,7 +10,7 @@ from roadworthy.documents.attachment import (
     in_list,
     in_slot,
 )
-from roadworthy.documents.blob import MEGABYTE
+from roadworthy.documents.blob import MEGABYTE, NewBlob
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
@@ -19,13 +20,18 @@ from roadworthy.documents.queries import (
     NotAttachable,
     Placing,
     attached_files,
+    create_blob_of_ours,
     erase_files,
+    hold_blob,
     place_files,
+    record_view,
+    release_blobs,
     size_held,
     take_out_files,
 )
-from roadworthy.documents.routes import DocumentRoutes
+from roadworthy.documents.routes import DocumentRoutes, begun
 from roadworthy.documents.signatures import Signatures
+from roadworthy.documents.tables import attachments, blobs, file_views, submissions
 from roadworthy.documents.wanted import Wanted, judge_files
 
 __all__ = [
@@ -41,18 +47,29 @@ __all__ = [
     "Files",
     "Going",
     "Links",
+    "NewBlob",
     "NotAttachable",
     "Outlook",
     "Placing",
     "Purging",
     "Signatures",
+    "Viewer",
     "Wanted",
     "attached_files",
+    "attachments",
+    "begun",
+    "blobs",
+    "create_blob_of_ours",
     "erase_files",
+    "file_views",
+    "hold_blob",
     "in_list",
     "in_slot",
     "judge_files",
     "place_files",
+    "record_view",
+    "release_blobs",
     "size_held",
+    "submissions",
     "take_out_files",
 ]

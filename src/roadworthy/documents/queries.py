@@ -123,6 +123,13 @@ def create_blob(
     )
     if connection.execute(waiting).scalar_one() >= MOST_UNATTACHED:
         raise TooManyBlobs
+    return create_blob_of_ours(connection, user_id, blob, key, service, now)
+
+
+def create_blob_of_ours(
+    connection: Connection, user_id: int, blob: NewBlob, key: str, service: str, now: datetime
+) -> int:
+    """The same for one about the driver that we make: `hold_blob` once its bytes are there."""
     created = connection.execute(
         insert(blobs).returning(blobs.c.id),
         {
@@ -135,6 +142,23 @@ def create_blob(
         },
     )
     return int(created.scalar_one())
+
+
+def hold_blob(connection: Connection, blob_id: int, now: datetime) -> bool:
+    """Its bytes are there and it stays until `release_blobs`; whether there is such a blob."""
+    held = connection.execute(
+        update(blobs)
+        .where(blobs.c.id == blob_id, blobs.c.purged_at.is_(None))
+        .values(uploaded_at=now, unattached_since=None)
+    )
+    return held.rowcount == 1
+
+
+def release_blobs(connection: Connection, blob_ids: Collection[int], now: datetime) -> None:
+    """They are to go."""
+    connection.execute(
+        update(blobs).where(blobs.c.id.in_(blob_ids)).values(purged_at=now, unattached_since=now)
+    )
 
 
 def find_blob(connection: Connection, blob_id: int) -> Blob | None:

@@ -184,7 +184,7 @@ class DocumentRoutes:
             if url is not None:
                 return Response(302, headers={"location": url})
         part = wanted or Part(0, file.byte_size)
-        content = await _begun(self._storage.read(file.key, part.start, part.stop))
+        content = await begun(self._storage.read(file.key, part.start, part.stop))
         return _handed_out(file, manner, wanted, content)
 
     async def _permitted(self, request: Request) -> tuple[Permission, Viewable]:
@@ -268,7 +268,7 @@ def _disposition(manner: Manner, filename: str) -> str:
     return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-async def _begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """The same parts, of which there is one: whatever is wrong shows before we answer."""
     try:
         first = await anext(parts)

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 SQLITE = "sqlite:///"
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0010")
 HEAD = VERSIONS[-1]
 """The schema that this code works with."""
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from roadworthy.accounts import erase_account, erase_traces, find_closed
 from roadworthy.database import Connection, Database
 from roadworthy.documents import Going, erase_files, size_held
+from roadworthy.exports import erase_exports
 from roadworthy.profiles import erase_profile
 from roadworthy.wire import erase_answers
 
@@ -48,7 +49,8 @@ class Erasure:
 def _erase_some(connection: Connection, user_id: int, now: datetime) -> int:
     """How many rows; the account itself goes when there are none left."""
     erased = (
-        erase_files(connection, user_id, now)
+        erase_exports(connection, user_id, now)
+        or erase_files(connection, user_id, now)
         or erase_profile(connection, user_id)
         or erase_answers(connection, user_id)
         or erase_traces(connection, user_id)
