@@ -7,6 +7,7 @@ from tests.scenarios import (
     conditional,
     cors,
     dates,
+    exports,
     forms,
     headers,
     judgement,
@@ -37,5 +38,6 @@ SCENARIOS = [
     *own_account.SCENARIOS,
     *sessions.SCENARIOS,
     *recovery.SCENARIOS,
+    *exports.SCENARIOS,
     *attachments.SCENARIOS,
 ]

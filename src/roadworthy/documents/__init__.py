@@ -15,6 +15,7 @@ from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
 from roadworthy.documents.links import Links, Outlook
+from roadworthy.documents.moving import Moved, Moving
 from roadworthy.documents.purging import Going, Purging
 from roadworthy.documents.queries import (
     NotAttachable,
@@ -27,6 +28,7 @@ from roadworthy.documents.queries import (
     record_view,
     release_blobs,
     size_held,
+    size_stored,
     take_out_files,
 )
 from roadworthy.documents.routes import DocumentRoutes, begun
@@ -47,6 +49,8 @@ __all__ = [
     "Files",
     "Going",
     "Links",
+    "Moved",
+    "Moving",
     "NewBlob",
     "NotAttachable",
     "Outlook",
@@ -70,6 +74,7 @@ __all__ = [
     "record_view",
     "release_blobs",
     "size_held",
+    "size_stored",
     "submissions",
     "take_out_files",
 ]

@@ -451,6 +451,30 @@ def forget_bytes(connection: Connection, blob_id: int) -> None:
     )
 
 
+def find_stored(connection: Connection, after: int, most: int) -> list[Blob]:
+    """The next blobs whose bytes are in storage, beyond the id `after`."""
+    rows = connection.execute(
+        _BLOB.where(blobs.c.id > after, _has_bytes).order_by(blobs.c.id).limit(most)
+    )
+    return [Blob(*row) for row in rows]
+
+
+def find_by_keys(connection: Connection, keys: Collection[str]) -> list[Blob]:
+    """The blobs that have those keys."""
+    return [Blob(*row) for row in connection.execute(_BLOB.where(blobs.c.key.in_(keys)))]
+
+
+def size_stored(connection: Connection) -> int:
+    """How many bytes are in storage."""
+    total = select(func.coalesce(func.sum(blobs.c.byte_size), 0)).where(_has_bytes)
+    return int(connection.execute(total).scalar_one())
+
+
+def note_storage(connection: Connection, blob_ids: Collection[int], service: str) -> None:
+    """Their bytes are there now."""
+    connection.execute(update(blobs).where(blobs.c.id.in_(blob_ids)).values(service_name=service))
+
+
 def known_keys(connection: Connection, keys: Collection[str]) -> set[str]:
     """Those of `keys` that a blob has."""
     return set(connection.execute(select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
