@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +151,26 @@ def test_what_is_restored_is_what_was_there(home: Home, elsewhere: Home) -> None
     assert {path.name for path in elsewhere.data.iterdir()} == {"files", "roadworthy.db", "secret"}
     for path in (backup, *elsewhere.data.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, f"others may look into {path}"
+
+
+def test_files_of_another_folder_are_in_it_and_those_of_a_bucket_are_not(
+    home: Home, elsewhere: Home, tmp_path: Path
+) -> None:
+    held = files_of(home)
+    files = tmp_path / "disk of files"
+    (home.data / "files").rename(files)
+    there = {"ROADWORTHY_STORAGE_URL": f"file://{quote(str(files))}"}
+    made = run("backup", str(home.backups), settings={**home.settings, **there})
+    assert made.returncode == 0, made
+    (backup,) = home.backups.glob("*.backup")
+    elsewhere.command("restore", str(backup))
+    assert files_of(elsewhere) == held
+
+    bucket = {"ROADWORTHY_STORAGE_URL": "s3://key:secret@bucket"}
+    others = run("backup", str(tmp_path / "others"), settings={**home.settings, **bucket})
+    assert others.returncode == 0, others
+    assert "Backed up the database, 0 files and the secret" in others.stdout
+    assert "The files are in a bucket, which has a backup of its own or none." in others.stdout
 
 
 def test_nothing_of_it_can_be_read_without_the_passphrase(home: Home) -> None:

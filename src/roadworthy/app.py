@@ -1,7 +1,7 @@
 """Puts the service together."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,20 +31,31 @@ from roadworthy.documents import (
     DocumentRoutes,
     Documents,
     Files,
+    Going,
     Purging,
     Signatures,
 )
+from roadworthy.exports import KIND as EXPORT
+from roadworthy.exports import (
+    Exporting,
+    ExportLetters,
+    ExportRoutes,
+    Handover,
+    find_old_exports,
+    purge_exports,
+)
 from roadworthy.inspection import ClamAV, Inspector
-from roadworthy.jobs import Handler, Worker, purge
+from roadworthy.jobs import Handler, Worker, purge, purge_dead_jobs
 from roadworthy.mail import KIND as MAIL
 from roadworthy.mail import Outbox, Post, SMTPServer
 from roadworthy.profiles import ProfileRoutes, note_account_change
+from roadworthy.retention import Erasure
 from roadworthy.settings import Settings, load_settings, sender, signing_secrets
 from roadworthy.storage import Storage, open_storage
 from roadworthy.telemetry import configure_logs
 from roadworthy.tombstones import Keeper, purge_tombstones
 from roadworthy.uploads import UploadRoutes, Uploads
-from roadworthy.web import AccountPages, WebRoutes
+from roadworthy.web import AccountPages, ExportPages, WebRoutes
 from roadworthy.wire import ANSWERS_KEPT, STRICT_TRANSPORT, Application, Route, purge_answers
 
 ANNOUNCED = "_ROADWORTHY_URL"
@@ -112,7 +123,9 @@ def create_app(
         await kinds.stop()
         await parts.close()
 
-    pages = AccountPages(parts.recovery)
+    throttle = Throttle(parts.database, settings, signing_secrets(settings)[0], _now)
+    handover = Handover(parts.database, parts.storage, parts.passwords, throttle, _now)
+    pages = (*AccountPages(parts.recovery), *ExportPages(handover))
     application = Application(
         (*api, *WebRoutes(parts.database, api, settings, _now), *pages),
         origins=settings.cors_origins,
@@ -137,8 +150,9 @@ def storage_of(settings: Settings) -> Storage:
 
 def create_worker(database: Database, storage: Storage, settings: Settings) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
-    purging = Purging(database, storage, _now)
+    purging, erasure = Purging(database, storage, _now), Erasure(database, _now)
     uploads = Uploads(database, Files(database, storage, 0, _now), _now)
+    kept = timedelta(days=settings.closed_account_days)
 
     async def purge_old(payload: Mapping[str, Any]) -> None:
         if "last_run" not in payload:
@@ -154,23 +168,41 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await purge(database, purge_throttles, until)
         await purge(database, purge_tombstones, until)
         await uploads.purge()
+        await purge(database, purge_dead_jobs, until - kept)
+        await purge(database, purge_exports, until)
+        await erasure.erase(until - kept)
         await purging.purge()
         await purging.sweep()
 
     handlers = {
         "purge": Handler(purge_old, every=timedelta(hours=1)),
+        EXPORT: Handler(Exporting(database, storage, _now).make, limit=timedelta(hours=1)),
         MAIL: Handler(_post(database, settings).send, limit=timedelta(minutes=2)),
     }
     return Worker(database, handlers, _now)
 
 
+async def going(database: Database, storage: Storage, settings: Settings) -> AsyncIterator[Going]:
+    """What the recurring work would remove now of files and of closed accounts, and why."""
+    now = _now()
+    async for each in Erasure(database, _now).going(now - timedelta(settings.closed_account_days)):
+        yield each
+    for export_id, user_id in await database.report(find_old_exports, now):
+        yield Going(f"download {export_id} of driver {user_id}", "it expired, or was never made")
+    async for each in Purging(database, storage, _now).going():
+        yield each
+
+
 def _post(database: Database, settings: Settings) -> Post:
     """Links lead to where people reach us, never to where a request says that it went."""
     base_url = settings.public_url or os.environ.get(ANNOUNCED, _USUAL_URL)
-    letters = AccountLetters(database, signing_secrets(settings)[0], base_url, _now)
+    secret = signing_secrets(settings)[0]
+    letters = AccountLetters(database, secret, base_url, _now)
+    exports = ExportLetters(database, secret, base_url, _now)
+    writers = {**letters.writers, **exports.writers}
     smtp_url = settings.smtp_url
     deliver = SMTPServer.at(smtp_url) if smtp_url else Outbox(settings.outbox)
-    return Post(letters.writers, deliver, sender(settings), _now)
+    return Post(writers, deliver, sender(settings), _now)
 
 
 def describe(settings: Settings) -> bytes:
@@ -192,6 +224,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
         *AccountRoutes(database, tokens, passwords, parts.throttle, _now),
         *OwnAccountRoutes(database, tokens, passwords, parts.throttle, note_account_change, _now),
         *RecoveryRoutes(database, parts.recovery, parts.throttle, _now),
+        *ExportRoutes(database, guard, parts.throttle, _now),
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
         *UploadRoutes(Uploads(database, files, _now), guard, signatures, settings.public_url, _now),

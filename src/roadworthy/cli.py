@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 STEP_BACK = 5
 """How nice a backup is: who answers requests has three times its share of a processor."""
 
+MOST_SHOWN = 20
+
 COMMAND_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -95,10 +97,16 @@ def migrate() -> None:
 
 
 @cli.command()
-def maintain() -> None:
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed, and why.")
+def maintain(*, dry_run: bool) -> None:
     """Do the background work that is due. For those who prefer cron."""
     from roadworthy import maintenance  # noqa: PLC0415
 
+    if dry_run:
+        settings = load_settings()
+        count = maintenance.show_going(settings, lambda each: click.echo(": ".join(each)))
+        click.echo(f"{count} would be removed." if count else "Nothing would be removed.")
+        return
     done = maintenance.run_due(load_settings())
     click.echo(f"Did {done} job{'' if done == 1 else 's'}.")
 
@@ -139,6 +147,47 @@ def retry_job(job_id: int) -> None:
     if not maintenance.retry_job(load_settings(), job_id):
         raise click.ClickException(f"no job {job_id} was given up: see `roadworthy jobs list`")
     click.echo(f"Job {job_id} is tried again within a second where the service runs.")
+
+
+@cli.group()
+def files() -> None:
+    """Look after the files that drivers handed in."""
+
+
+@files.command("move")
+@click.option("--to", "target", required=True, metavar="URL", help="Where they go.")
+@click.option(
+    "--from",
+    "source",
+    metavar="URL",
+    help="Where they are; else what ROADWORTHY_STORAGE_URL says.",
+)
+@click.option(
+    "--delete", is_flag=True, help="Once all are there, and served from there, delete them here."
+)
+def move_files(target: str, source: str | None, *, delete: bool) -> None:
+    """Copy all files to another storage while serving, and verify each.
+
+    Interrupted, it goes on where it was when it is started again.
+    """
+    from roadworthy import maintenance  # noqa: PLC0415
+
+    settings = load_settings()
+    with _progress("Moving files") as begin:
+        moved = maintenance.move_files(
+            settings, source or settings.storage_url, target, begin, delete=delete
+        )
+    click.echo(
+        f"Copied and verified: {moved.copied}, there already and verified: {moved.present}, "
+        f"deleted here: {moved.deleted}."
+    )
+    if moved.wrong:
+        shown = ", ".join(map(str, moved.wrong[:MOST_SHOWN]))
+        raise click.ClickException(
+            f"{len(moved.wrong)} files are missing or damaged where they are now, and were not "
+            f"copied; their ids: {shown}{', …' if len(moved.wrong) > MOST_SHOWN else ''}: put them "
+            "back from a backup"
+        )
 
 
 _dump = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -237,6 +286,8 @@ def backup(to: Path, passphrase_file: Path | None) -> None:
         made = make_backup(settings, to, passphrase, begin)
     files = f"{made.files} file{'' if made.files == 1 else 's'}"
     click.echo(f"Backed up the database, {files} and the secret to {made.path}.")
+    if made.in_bucket:
+        click.echo("The files are in a bucket, which has a backup of its own or none.")
     if made.vanished:
         click.echo(f"{made.vanished} more were deleted meanwhile, and are not in it.")
 
@@ -432,6 +483,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     names = (
         ("roadworthy.server", "CannotServe"),
         ("roadworthy.backup", "BackupError"),
+        ("roadworthy.maintenance", "CannotMove"),
         ("roadworthy.migrations", "MigrationError"),
         ("roadworthy.moving", "CannotMoveIn"),
         ("roadworthy.database", "Unavailable"),

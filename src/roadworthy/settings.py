@@ -22,6 +22,7 @@ from roadworthy.storage import Credentials, require_storage
 PREFIX = "ROADWORTHY_"
 SAFE_SECRET_BYTES = 32
 MOST_FILE_MB = 1024
+MOST_DAYS = 36_500
 
 NOBODY = "Roadworthy <no-reply@localhost>"
 """Whom mail is from until an operator says."""
@@ -92,6 +93,8 @@ class Settings:
     storage_credentials: Credentials | None
     """Who we are at an S3-compatible service, where the URL does not say."""
     max_file_mb: int
+    closed_account_days: int
+    """For how long everything of a closed account is kept."""
     clamav: str
     """The URL of a scanner that looks at every file; empty: none does."""
 
@@ -384,10 +387,13 @@ def _show_limit(limit: Limit | None) -> str:
     return f"{limit.tries}/{limit.period // size}{unit}"
 
 
-def _megabytes(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_FILE_MB:
-        raise ValueError(f"must be a number from 1 to {MOST_FILE_MB}")
-    return int(text)
+def _whole(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+            raise ValueError(f"must be a number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _scanner(text: str) -> str:
@@ -551,8 +557,14 @@ _OPTIONS = (
     _Option(
         "max_file_mb",
         "20",
-        _megabytes,
+        _whole(MOST_FILE_MB),
         "how large a file may be, in MB (1,048,576 bytes)",
+    ),
+    _Option(
+        "closed_account_days",
+        "180",
+        _whole(MOST_DAYS),
+        "for how many days everything of a closed account is kept",
     ),
     _Option(
         "metrics_token",

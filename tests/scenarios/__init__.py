@@ -7,6 +7,7 @@ from tests.scenarios import (
     conditional,
     cors,
     dates,
+    exports,
     forms,
     headers,
     judgement,
@@ -38,6 +39,7 @@ SCENARIOS = [
     *own_account.SCENARIOS,
     *sessions.SCENARIOS,
     *recovery.SCENARIOS,
+    *exports.SCENARIOS,
     *attachments.SCENARIOS,
     *resumable.SCENARIOS,
 ]

@@ -1,15 +1,22 @@
 """Who you are: users, passwords, tokens, sessions, and the mails about them."""
 
-from roadworthy.accounts.account import judge_reachable
+from roadworthy.accounts.account import judge_reachable, stored_address
 from roadworthy.accounts.digests import MOST_BCRYPT_COST, bcrypt_cost
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.kinds import KindsInUse
 from roadworthy.accounts.letters import AccountLetters
-from roadworthy.accounts.links import Purpose
+from roadworthy.accounts.links import Purpose, digest_of, link_token
 from roadworthy.accounts.own_routes import OwnAccountRoutes
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
+    ClosedAccount,
+    Link,
     SignedIn,
+    erase_account,
+    erase_traces,
+    find_addressee,
+    find_closed,
+    keep_link,
     purge_links,
     purge_revoked_tokens,
     purge_sessions,
@@ -26,9 +33,20 @@ from roadworthy.accounts.restored import (
     sign_everybody_out,
 )
 from roadworthy.accounts.routes import AccountRoutes
-from roadworthy.accounts.tables import revoked_tokens, users
-from roadworthy.accounts.throttle import ADDRESSES_KNOWN, Throttle
-from roadworthy.accounts.throttle_queries import purge_known_addresses, purge_throttles
+from roadworthy.accounts.schemas import Done
+from roadworthy.accounts.tables import (
+    known_addresses,
+    mailed_links,
+    revoked_tokens,
+    sessions,
+    users,
+)
+from roadworthy.accounts.throttle import ADDRESSES_KNOWN, TOO_OFTEN, Throttle
+from roadworthy.accounts.throttle_queries import (
+    give_tries_back,
+    purge_known_addresses,
+    purge_throttles,
+)
 from roadworthy.accounts.tokens import MOST_JTI, TokenRefused, Tokens, bearer
 
 __all__ = [
@@ -37,11 +55,15 @@ __all__ = [
     "MOST_BCRYPT_COST",
     "MOST_JTI",
     "RESET_TOKEN",
+    "TOO_OFTEN",
     "AccountLetters",
     "AccountRoutes",
     "Applied",
+    "ClosedAccount",
+    "Done",
     "Guard",
     "KindsInUse",
+    "Link",
     "OwnAccountRoutes",
     "Passwords",
     "Purpose",
@@ -54,16 +76,28 @@ __all__ = [
     "apply_tombstones",
     "bcrypt_cost",
     "bearer",
+    "digest_of",
+    "erase_account",
+    "erase_traces",
+    "find_addressee",
+    "find_closed",
     "forget_mailed_links",
+    "give_tries_back",
     "has_digests_of_devise",
     "judge_reachable",
+    "keep_link",
+    "known_addresses",
+    "link_token",
+    "mailed_links",
     "purge_known_addresses",
     "purge_links",
     "purge_revoked_tokens",
     "purge_sessions",
     "purge_throttles",
     "revoked_tokens",
+    "sessions",
     "sign_everybody_out",
+    "stored_address",
     "token_is_revoked",
     "user_parameters",
     "users",

@@ -8,10 +8,11 @@ from enum import StrEnum
 
 
 class Purpose(StrEnum):
-    """What a link lets its holder do."""
+    """What a link lets its holder do; `EXPORT` only together with the password."""
 
     CONFIRMATION = "confirmation"
     RESET = "reset"
+    EXPORT = "export"
 
 
 LIFETIMES = {Purpose.CONFIRMATION: timedelta(days=3), Purpose.RESET: timedelta(hours=6)}

@@ -16,6 +16,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -82,6 +83,13 @@ class Addressee(NamedTuple):
 
     id: int
     email: str
+
+
+class ClosedAccount(NamedTuple):
+    """An account that nobody opens any more."""
+
+    id: int
+    closed_at: datetime
 
 
 class Origin(NamedTuple):
@@ -182,6 +190,32 @@ def close_account(connection: Connection, user_id: int, now: datetime) -> None:
     """Nobody signs in to it any more, and its address is free; closing it again changes nothing."""
     if end_account(connection, user_id, now):
         bury_account(connection, user_id, now)
+
+
+def find_closed(connection: Connection, until: datetime, most: int) -> list[ClosedAccount]:
+    """Some of the accounts closed at `until` or before of which we still keep something."""
+    rows = connection.execute(
+        select(users.c.id, users.c.closed_at)
+        .join(closed_accounts)
+        .where(users.c.closed_at <= until)
+        .order_by(users.c.closed_at, users.c.id)
+        .limit(most)
+    )
+    return [ClosedAccount(*row) for row in rows]
+
+
+def erase_traces(connection: Connection, user_id: int) -> int:
+    """Forget some of where the user signed in, and of what was mailed to them: how many rows."""
+    tables = (sessions, known_addresses, mailed_links)
+    return sum(delete_some(connection, each, each.c.user_id == user_id) for each in tables)
+
+
+def erase_account(connection: Connection, user_id: int) -> None:
+    """Of a closed account only its number is left, and when it began and ended."""
+    connection.execute(
+        update(users).where(users.c.id == user_id).values(phone_number=None, password_digest="")
+    )
+    connection.execute(delete(closed_accounts).where(closed_accounts.c.user_id == user_id))
 
 
 def end_account(connection: Connection, user_id: int, now: datetime) -> bool:
@@ -317,6 +351,7 @@ def keep_link(connection: Connection, link: Link, asked_at: datetime) -> bool:
     is_needed = {
         Purpose.CONFIRMATION: users.c.confirmed_at.is_(None),
         Purpose.RESET: or_(since.is_(None), since < asked_at),
+        Purpose.EXPORT: true(),
     }[link.purpose]
     user_id = connection.execute(
         select(users.c.id)

@@ -64,7 +64,7 @@ mailed_links = Table(
     metadata,
     Column("digest", Text, primary_key=True),  # SHA-256 of what the link carries
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("purpose", Text, nullable=False),  # confirmation, reset
+    Column("purpose", Text, nullable=False),  # confirmation, reset, export
     Column("email", Text, nullable=False),  # the address it was sent to
     Column("expires_at", Instant, nullable=False, index=True),
 )

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from roadworthy import __version__
 from roadworthy.backup.archive import DATABASE, FILES, SECRET, Packer, Progress, walk
@@ -20,6 +22,7 @@ from roadworthy.database import Database, take_snapshot, with_database
 from roadworthy.disk import sync_folder
 from roadworthy.migrations import HEAD, SQLITE, require_head
 from roadworthy.settings import Settings, signing_secrets
+from roadworthy.storage import folder_of
 from roadworthy.tombstones import COPY, Copy, bring_up_to_date, remember_backup_folder
 
 USE_POSTGRESQL = (
@@ -36,6 +39,8 @@ class Made(NamedTuple):
     files: int
     vanished: int
     """Files that were deleted while it was made, and are not in it."""
+    in_bucket: bool
+    """Whether files are kept in a bucket, and none is in it."""
 
 
 def make_backup(
@@ -135,7 +140,13 @@ def _write(
         with suppress(OSError):
             unfinished.unlink()
     sync_folder(to)
-    return Made(path, size, files, vanished)
+    return Made(path, size, files, vanished, files_folder(settings) is None)
+
+
+def files_folder(settings: Settings) -> Path | None:
+    """Where the files are; `None` when they are in a bucket."""
+    url = settings.storage_url
+    return folder_of(url) if urlsplit(url).scheme == "file" else None
 
 
 def _new(path: Path) -> int:
@@ -145,13 +156,17 @@ def _new(path: Path) -> int:
 def _pack(
     settings: Settings, snapshot: Path, sealer: Sealer, begin: Callable[[int], Progress]
 ) -> tuple[int, int]:
-    folder = settings.data_dir / FILES
-    progress = begin(snapshot.stat().st_size + sum(size for _, size in walk(folder)))
+    folder = files_folder(settings)
+    found = partial(walk, folder) if folder else tuple
+    progress = begin(snapshot.stat().st_size + sum(size for _, size in found()))
     with closing(Packer(sealer, progress)) as packer:
         if not packer.add(DATABASE, snapshot):
             raise BackupError(f"somebody deleted {snapshot}: make the backup again")
         secret = (",".join(signing_secrets(settings)) + "\n").encode()
         packer.add_stream(SECRET, io.BytesIO(secret), len(secret), 0)
-        added = Counter(packer.add(f"{FILES}/{name}", folder / name) for name, _ in walk(folder))
+        added = Counter(
+            folder is not None and packer.add(f"{FILES}/{name}", folder / name)
+            for name, _ in found()
+        )
         packer.finish()
     return added[True], added[False]

@@ -1,5 +1,6 @@
 """Files that drivers hand in: blobs, where they are attached, submissions, who saw them."""
 
+from roadworthy.documents.access import Viewer
 from roadworthy.documents.attachment import (
     LISTS,
     MOST_IN_LIST,
@@ -9,21 +10,30 @@ from roadworthy.documents.attachment import (
     in_list,
     in_slot,
 )
-from roadworthy.documents.blob import MEGABYTE, content_type_value, filename_value
+from roadworthy.documents.blob import MEGABYTE, NewBlob, content_type_value, filename_value
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
 from roadworthy.documents.links import Links, Outlook
-from roadworthy.documents.purging import Purging
+from roadworthy.documents.moving import Moved, Moving
+from roadworthy.documents.purging import Going, Purging
 from roadworthy.documents.queries import (
     NotAttachable,
     Placing,
     attached_files,
+    create_blob_of_ours,
+    erase_files,
+    hold_blob,
     place_files,
+    record_view,
+    release_blobs,
+    size_held,
+    size_stored,
     take_out_files,
 )
-from roadworthy.documents.routes import DocumentRoutes
+from roadworthy.documents.routes import DocumentRoutes, begun
 from roadworthy.documents.signatures import Signatures
+from roadworthy.documents.tables import attachments, blobs, file_views, submissions
 from roadworthy.documents.wanted import Wanted, judge_files
 
 __all__ = [
@@ -37,19 +47,36 @@ __all__ = [
     "DocumentRoutes",
     "Documents",
     "Files",
+    "Going",
     "Links",
+    "Moved",
+    "Moving",
+    "NewBlob",
     "NotAttachable",
     "Outlook",
     "Placing",
     "Purging",
     "Signatures",
+    "Viewer",
     "Wanted",
     "attached_files",
+    "attachments",
+    "begun",
+    "blobs",
     "content_type_value",
+    "create_blob_of_ours",
+    "erase_files",
+    "file_views",
     "filename_value",
+    "hold_blob",
     "in_list",
     "in_slot",
     "judge_files",
     "place_files",
+    "record_view",
+    "release_blobs",
+    "size_held",
+    "size_stored",
+    "submissions",
     "take_out_files",
 ]

@@ -1,21 +1,30 @@
 """Removes what nobody holds: blobs that were not attached in time, and bytes without a blob."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from typing import NamedTuple
 
 from roadworthy.database import Database
 from roadworthy.documents.blob import LIFETIME
 from roadworthy.documents.queries import (
     condemn_blobs,
     find_condemned,
+    find_going,
     find_unattached,
     forget_bytes,
     has_blobs,
     known_keys,
 )
-from roadworthy.storage import Storage
+from roadworthy.storage import Storage, Stored
 
 AT_ONCE = 100
+
+
+class Going(NamedTuple):
+    """What a purge would remove, and why."""
+
+    what: str
+    reason: str
 
 
 class Purging:
@@ -43,12 +52,33 @@ class Purging:
 
         Not with a database that has no blob at all: that is more likely the wrong one.
         """
+        async for file in self._nameless():
+            await self._storage.delete(file.key)
+
+    async def going(self) -> AsyncIterator[Going]:
+        """What `purge` and `sweep` would remove now."""
+        for blob in await self._database.report(find_going, self._clock() - LIFETIME):
+            if blob.purged_at:
+                reason = f"it was removed on {_shown(blob.purged_at)}"
+            else:
+                reason = f"attached nowhere since {_shown(blob.unattached_since)}"
+            whose = f"file {blob.id} of driver {blob.user_id}"
+            yield Going(f"{whose}, {blob.byte_size} bytes", reason)
+        async for file in self._nameless():
+            reason = f"no file has them, stored on {_shown(file.modified_at)}"
+            yield Going(f"bytes {file.key}, {file.byte_size} bytes", reason)
+
+    async def _nameless(self) -> AsyncIterator[Stored]:
         if not await self._database.report(has_blobs):
             return
         before = self._clock() - LIFETIME
         async for batch in self._storage.batches():
-            old = [file.key for file in batch if file.modified_at < before]
-            known = await self._database.report(known_keys, old)
-            for key in old:
-                if key not in known:
-                    await self._storage.delete(key)
+            old = [file for file in batch if file.modified_at < before]
+            known = await self._database.report(known_keys, [file.key for file in old])
+            for file in old:
+                if file.key not in known:
+                    yield file
+
+
+def _shown(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z"

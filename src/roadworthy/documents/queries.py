@@ -25,6 +25,7 @@ from roadworthy.documents.access import Subject, Viewer
 from roadworthy.documents.attachment import COMPLIANCE_SLOTS
 from roadworthy.documents.blob import LIFETIME, MOST_UNATTACHED, UNKNOWN_TYPE, NewBlob
 from roadworthy.documents.tables import attachments, blobs, file_views, submissions
+from roadworthy.jobs import MOST_IN_A_WRITE, delete_some
 
 Placing = Mapping[str, Sequence[int]]
 """Slot to the ids of exactly the blobs that shall be there, in order."""
@@ -64,6 +65,16 @@ class Blob(NamedTuple):
         return self.user_id == user_id and waits and self.purged_at is None
 
 
+class GoingBlob(NamedTuple):
+    """A blob that the next purge removes."""
+
+    id: int
+    user_id: int | None
+    byte_size: int
+    unattached_since: datetime | None
+    purged_at: datetime | None
+
+
 class Viewable(NamedTuple):
     """A file with what the decision about who may see it reads."""
 
@@ -78,6 +89,10 @@ class Viewable(NamedTuple):
 _BLOB = select(*(blobs.c[name] for name in Blob._fields))
 
 _has_bytes = and_(blobs.c.uploaded_at.is_not(None), blobs.c.purged_at.is_(None))
+_is_condemned = and_(
+    blobs.c.purged_at.is_not(None),
+    or_(blobs.c.uploaded_at.is_not(None), blobs.c.unattached_since.is_not(None)),
+)
 _is_attached = exists().where(attachments.c.blob_id == blobs.c.id).select_from(attachments)
 _is_submitted = exists().where(submissions.c.blob_id == blobs.c.id).select_from(submissions)
 
@@ -108,6 +123,13 @@ def create_blob(
     )
     if connection.execute(waiting).scalar_one() >= MOST_UNATTACHED:
         raise TooManyBlobs
+    return create_blob_of_ours(connection, user_id, blob, key, service, now)
+
+
+def create_blob_of_ours(
+    connection: Connection, user_id: int, blob: NewBlob, key: str, service: str, now: datetime
+) -> int:
+    """The same for one about the driver that we make: `hold_blob` once its bytes are there."""
     created = connection.execute(
         insert(blobs).returning(blobs.c.id),
         {
@@ -120,6 +142,23 @@ def create_blob(
         },
     )
     return int(created.scalar_one())
+
+
+def hold_blob(connection: Connection, blob_id: int, now: datetime) -> bool:
+    """Its bytes are there and it stays until `release_blobs`; whether there is such a blob."""
+    held = connection.execute(
+        update(blobs)
+        .where(blobs.c.id == blob_id, blobs.c.purged_at.is_(None))
+        .values(uploaded_at=now, unattached_since=None)
+    )
+    return held.rowcount == 1
+
+
+def release_blobs(connection: Connection, blob_ids: Collection[int], now: datetime) -> None:
+    """They are to go."""
+    connection.execute(
+        update(blobs).where(blobs.c.id.in_(blob_ids)).values(purged_at=now, unattached_since=now)
+    )
 
 
 def find_blob(connection: Connection, blob_id: int) -> Blob | None:
@@ -364,15 +403,46 @@ def condemn_blobs(connection: Connection, blob_ids: Collection[int], now: dateti
     connection.execute(update(blobs).where(blobs.c.id.in_(still - kept)).values(purged_at=now))
 
 
+def erase_files(connection: Connection, user_id: int, now: datetime) -> int:
+    """Some of the user's files are to go, whoever holds them: how many rows that changed."""
+    theirs = select(blobs.c.id).where(blobs.c.user_id == user_id)
+    held = delete_some(connection, submissions, submissions.c.user_id == user_id)
+    held += delete_some(connection, attachments, attachments.c.blob_id.in_(theirs))
+    if held:
+        return held
+    stays = or_(blobs.c.purged_at.is_(None), blobs.c.unattached_since.is_(None))
+    some = connection.execute(theirs.where(stays).limit(MOST_IN_A_WRITE)).scalars().all()
+    condemned = connection.execute(
+        update(blobs).where(blobs.c.id.in_(some)).values(purged_at=now, unattached_since=now)
+    )
+    return condemned.rowcount
+
+
+def find_going(connection: Connection, until: datetime) -> list[GoingBlob]:
+    """The blobs that wait to be attached since `until` or longer, and those that go already.
+
+    Not those of which something is kept without its bytes.
+    """
+    is_old = and_(blobs.c.unattached_since <= until, blobs.c.purged_at.is_(None), ~_is_submitted)
+    rows = connection.execute(
+        select(*(blobs.c[name] for name in GoingBlob._fields))
+        .where(or_(is_old, _is_condemned))
+        .order_by(blobs.c.id)
+    )
+    return [GoingBlob(*row) for row in rows]
+
+
+def size_held(connection: Connection, user_id: int) -> tuple[int, int]:
+    """How many files of the user we have, and of how many bytes."""
+    held = select(func.count(), func.coalesce(func.sum(blobs.c.byte_size), 0))
+    count, size = connection.execute(held.where(blobs.c.user_id == user_id, _has_bytes)).one()
+    return count, int(size)
+
+
 def find_condemned(connection: Connection, most: int) -> list[tuple[int, str | None]]:
     """Ids of blobs whose bytes are to go, or whose row, with the key where there may be bytes."""
     rows = connection.execute(
-        select(blobs.c.id, blobs.c.key, blobs.c.service_name)
-        .where(
-            blobs.c.purged_at.is_not(None),
-            or_(blobs.c.uploaded_at.is_not(None), blobs.c.unattached_since.is_not(None)),
-        )
-        .limit(most)
+        select(blobs.c.id, blobs.c.key, blobs.c.service_name).where(_is_condemned).limit(most)
     )
     return [(row.id, row.key if row.service_name else None) for row in rows]
 
@@ -383,6 +453,30 @@ def forget_bytes(connection: Connection, blob_id: int) -> None:
     connection.execute(
         update(blobs).where(blobs.c.id == blob_id).values(uploaded_at=None, unattached_since=None)
     )
+
+
+def find_stored(connection: Connection, after: int, most: int) -> list[Blob]:
+    """The next blobs whose bytes are in storage, beyond the id `after`."""
+    rows = connection.execute(
+        _BLOB.where(blobs.c.id > after, _has_bytes).order_by(blobs.c.id).limit(most)
+    )
+    return [Blob(*row) for row in rows]
+
+
+def find_by_keys(connection: Connection, keys: Collection[str]) -> list[Blob]:
+    """The blobs that have those keys."""
+    return [Blob(*row) for row in connection.execute(_BLOB.where(blobs.c.key.in_(keys)))]
+
+
+def size_stored(connection: Connection) -> int:
+    """How many bytes are in storage."""
+    total = select(func.coalesce(func.sum(blobs.c.byte_size), 0)).where(_has_bytes)
+    return int(connection.execute(total).scalar_one())
+
+
+def note_storage(connection: Connection, blob_ids: Collection[int], service: str) -> None:
+    """Their bytes are there now."""
+    connection.execute(update(blobs).where(blobs.c.id.in_(blob_ids)).values(service_name=service))
 
 
 def known_keys(connection: Connection, keys: Collection[str]) -> set[str]:

@@ -218,21 +218,12 @@ class DocumentRoutes:
 
     async def _begun(self, file: Viewable, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes, of which there are some: what is wrong with them shows before we answer."""
-        parts = self._storage.read(file.key, part.start, part.stop)
-        try:
-            first = await anext(parts)
-        except NotStored:
-            log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
-            raise NotFound from None
-        return self._sent(first, parts)
+        return self._sent(await begun(self._storage.read(file.key, part.start, part.stop)))
 
-    async def _sent(
-        self, first: bytes, parts: AsyncGenerator[bytes, None]
-    ) -> AsyncGenerator[bytes, None]:
+    async def _sent(self, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         self._leaving += 1
         try:
             async with aclosing(parts):
-                yield first
                 async for part in parts:
                     yield part
         finally:
@@ -296,6 +287,23 @@ def _disposition(manner: Manner, filename: str) -> str:
     """With the name as any client reads it, and as it is (RFC 6266, 4.3)."""
     plain = _NOT_PLAIN.sub("_", filename)
     return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+async def begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same parts, of which there is one: whatever is wrong shows before we answer."""
+    try:
+        first = await anext(parts)
+    except NotStored:
+        log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
+        raise NotFound from None
+    return _after(first, parts)
+
+
+async def _after(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(parts):
+        yield first
+        async for part in parts:
+            yield part
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:

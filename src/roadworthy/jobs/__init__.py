@@ -1,7 +1,7 @@
 """Work after the response: queued in the transaction that causes it, done at least once."""
 
 from roadworthy.jobs.job import Handler, Hopeless, Job
-from roadworthy.jobs.purging import delete_some, purge
+from roadworthy.jobs.purging import MOST_IN_A_WRITE, delete_some, purge
 from roadworthy.jobs.queries import (
     JOB_STATES,
     FailedJob,
@@ -9,12 +9,14 @@ from roadworthy.jobs.queries import (
     enqueue,
     find_failed_jobs,
     forget_jobs,
+    purge_dead_jobs,
     revive_job,
 )
 from roadworthy.jobs.worker import Worker
 
 __all__ = [
     "JOB_STATES",
+    "MOST_IN_A_WRITE",
     "FailedJob",
     "Handler",
     "Hopeless",
@@ -26,5 +28,6 @@ __all__ = [
     "find_failed_jobs",
     "forget_jobs",
     "purge",
+    "purge_dead_jobs",
     "revive_job",
 ]

@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.database import Connection
 from roadworthy.jobs.job import LEASE, LONGEST_LEASE, Job, latest_run
+from roadworthy.jobs.purging import delete_some
 from roadworthy.jobs.tables import jobs
 
 JOB_STATES = ("waiting", "failing", "running", "dead")
@@ -171,6 +172,11 @@ def revive_job(connection: Connection, job_id: int, now: datetime) -> bool:
         .values(died_at=None, attempts=0, last_error=None, run_at=now)
     )
     return revived.rowcount == 1
+
+
+def purge_dead_jobs(connection: Connection, until: datetime) -> int:
+    """Forget some of the jobs that were given up at `until` or before: how many."""
+    return delete_some(connection, jobs, jobs.c.died_at <= until)
 
 
 def find_failed_jobs(connection: Connection) -> list[FailedJob]:

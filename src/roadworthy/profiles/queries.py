@@ -18,6 +18,7 @@ from sqlalchemy import (
 from roadworthy.accounts import token_is_revoked, users
 from roadworthy.database import Connection, Prepared, json_rows
 from roadworthy.documents import Placing, attached_files, place_files, take_out_files
+from roadworthy.jobs import delete_some
 from roadworthy.profiles.profile import FIELDS
 from roadworthy.profiles.tables import (
     activities,
@@ -170,6 +171,12 @@ def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bo
     take_out_files(connection, profile_id, now)
     connection.execute(delete(profiles).where(profiles.c.id == profile_id))
     return True
+
+
+def erase_profile(connection: Connection, user_id: int) -> int:
+    """Forget some of what the user ever told us: how many rows."""
+    tables = (profile_versions, profiles)
+    return sum(delete_some(connection, each, each.c.user_id == user_id) for each in tables)
 
 
 def _lock(connection: Connection, profile_id: int) -> RowMapping | None:

@@ -114,3 +114,5 @@ reviews = _collection(
     Column("rating", Integer, nullable=False),
     Column("reviewer", Text, nullable=False),
 )
+
+COLLECTIONS = (activities, experiences, interviews, licenses, reviews)

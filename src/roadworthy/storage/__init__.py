@@ -10,7 +10,7 @@ from roadworthy.storage.core import (
 )
 from roadworthy.storage.errors import NotStored, StorageAway, TooLong
 from roadworthy.storage.opening import open_storage
-from roadworthy.storage.place import Credentials, require_storage
+from roadworthy.storage.place import Credentials, folder_of, place_of, require_storage
 from roadworthy.storage.spool import Spool, SpooledFile
 
 __all__ = [
@@ -25,7 +25,9 @@ __all__ = [
     "Stored",
     "TooLong",
     "Upload",
+    "folder_of",
     "new_key",
     "open_storage",
+    "place_of",
     "require_storage",
 ]

@@ -44,6 +44,15 @@ def require_storage(url: str, credentials: Credentials | None = None) -> None:
         raise ValueError("must be file:///path/to/folder or s3://bucket/prefix?endpoint=…&region=…")
 
 
+def place_of(url: str, credentials: Credentials | None = None) -> tuple[str, ...]:
+    """The same for URLs that lead to the same files. Raises `ValueError` as `require_storage`."""
+    require_storage(url, credentials)
+    if urlsplit(url).scheme == "file":
+        return (str(folder_of(url).resolve()),)
+    bucket = bucket_of(url, credentials)
+    return (bucket.endpoint, bucket.name, bucket.prefix)
+
+
 def folder_of(url: str) -> Path:
     """The folder of `file:///path`. Raises `ValueError`."""
     parts = urlsplit(url)

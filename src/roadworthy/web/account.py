@@ -3,6 +3,7 @@ what reads mail before people do follows links too.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
 
 from roadworthy.accounts import (
     CONFIRMATION_TOKEN,
@@ -12,6 +13,7 @@ from roadworthy.accounts import (
     user_parameters,
 )
 from roadworthy.database import Busy, Unavailable
+from roadworthy.storage import StorageAway
 from roadworthy.web.rendering import private_page
 from roadworthy.wire import (
     Parameters,
@@ -37,17 +39,17 @@ class AccountPages:
         self._recovery = recovery
 
     def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", CONFIRMATION_PATH, _for_people(self.ask_to_confirm))
-        yield Route("POST", CONFIRMATION_PATH, _for_people(self.confirm))
-        yield Route("GET", PASSWORD_PATH, _for_people(self.ask_for_password))
-        yield Route("POST", PASSWORD_PATH, _for_people(self.reset_password))
+        yield Route("GET", CONFIRMATION_PATH, for_people(self.ask_to_confirm))
+        yield Route("POST", CONFIRMATION_PATH, for_people(self.confirm))
+        yield Route("GET", PASSWORD_PATH, for_people(self.ask_for_password))
+        yield Route("POST", PASSWORD_PATH, for_people(self.reset_password))
 
     async def ask_to_confirm(self, request: Request) -> Response:
         """The button."""
         token = _text(query_parameters(request), CONFIRMATION_TOKEN)
         addressee = await self._recovery.addressee(Purpose.CONFIRMATION, token)
         if addressee is None:
-            return _dead_link()
+            return dead_link()
         return private_page(200, "confirmation.html", email=addressee.email, token=token)
 
     async def confirm(self, request: Request) -> Response:
@@ -55,7 +57,7 @@ class AccountPages:
         try:
             await self._recovery.confirm(await user_parameters(request) or {})
         except Unprocessable:
-            return _dead_link()
+            return dead_link()
         return private_page(200, "confirmed.html")
 
     async def ask_for_password(self, request: Request) -> Response:
@@ -75,7 +77,7 @@ class AccountPages:
     async def _form(self, token: str, errors: dict[str, list[str]] | None = None) -> Response:
         addressee = await self._recovery.addressee(Purpose.RESET, token)
         if addressee is None:
-            return _dead_link()
+            return dead_link()
         return private_page(
             422 if errors else 200,
             "password.html",
@@ -90,11 +92,12 @@ def _text(given: Parameters, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _dead_link() -> Response:
+def dead_link() -> Response:
+    """For a link that leads nowhere, or no more."""
     return private_page(404, "dead_link.html")
 
 
-def _for_people(show: Show) -> Show:
+def for_people(show: Show) -> Show:
     """Answers with a page even where the request is refused."""
 
     async def answer(request: Request) -> Response:
@@ -102,9 +105,14 @@ def _for_people(show: Show) -> Show:
             return await show(request)
         except Refusal as refused:
             refusal = refused
-        except (Busy, Unavailable):
+        except (Busy, Unavailable, StorageAway):
             refusal = ServiceUnavailable()
-        response = private_page(refusal.status, "trouble.html", busy=refusal.status >= 500)  # noqa: PLR2004
+        response = private_page(
+            refusal.status,
+            "trouble.html",
+            busy=refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            too_often=refusal.status == HTTPStatus.TOO_MANY_REQUESTS,
+        )
         response.headers = {**refusal.headers, **(response.headers or {})}
         return response
 

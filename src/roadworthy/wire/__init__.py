@@ -33,7 +33,7 @@ from roadworthy.wire.parameters import (
     nested,
     query_parameters,
 )
-from roadworthy.wire.queries import purge_answers
+from roadworthy.wire.queries import erase_answers, purge_answers
 from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
 from roadworthy.wire.values import Fields, text_value
@@ -67,6 +67,7 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
+    "erase_answers",
     "etag_of",
     "instant_text",
     "is_form",

@@ -60,6 +60,11 @@ def keep_answer(
     )
 
 
+def erase_answers(connection: Connection, user_id: int) -> int:
+    """Forget some of the answers given to the user: how many."""
+    return delete_some(connection, keys, keys.c.user_id == user_id)
+
+
 def purge_answers(connection: Connection, until: datetime) -> int:
     """Forget some of the answers given at `until` or before: how many."""
     return delete_some(connection, keys, keys.c.created_at <= until)

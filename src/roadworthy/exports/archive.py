@@ -1,0 +1,99 @@
+"""What is in the ZIP file, and under which names."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import Any
+from urllib.parse import quote
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+LONGEST_STEM = 80
+LONGEST_SUFFIX = 16
+
+_UNSAFE = re.compile(r"[^\w .()+,;=@&\-]")
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
+_NOT_ATTACHED = "elsewhere"
+
+
+class Names:
+    """Gives each file a name that every system takes, and no two the same."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, slot: str | None, filename: str) -> str:
+        """Where the file goes: `files/cv/my cv.pdf`."""
+        stem, suffix = _safe(filename)
+        number = 1
+        while True:
+            numbered = stem if number == 1 else f"{stem} ({number})"
+            name = f"files/{slot or _NOT_ATTACHED}/{numbered}{suffix}"
+            if name.casefold() not in self._taken:
+                self._taken.add(name.casefold())
+                return name
+            number += 1
+
+
+def _safe(filename: str) -> tuple[str, str]:
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", filename)).strip(" .")
+    path = PurePath(name or "file")
+    stem, suffix = path.stem[:LONGEST_STEM].strip(" ."), path.suffix[:LONGEST_SUFFIX].rstrip(" .")
+    if not stem or _DEVICE.fullmatch(stem.partition(".")[0].strip()):
+        stem = f"_{stem}"
+    return stem, suffix
+
+
+def add_file(path: Path, name: str, source: Path) -> None:
+    """Add the file `source`, which is compressed as a rule, to the archive at `path`."""
+    with ZipFile(path, "a", ZIP_STORED, strict_timestamps=False) as archive:
+        archive.write(source, name)
+
+
+def add_content(path: Path, name: str, content: bytes) -> None:
+    """Add `content` to the archive at `path`."""
+    with ZipFile(path, "a", ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+
+
+def json_of(held: Mapping[str, Any], now: datetime) -> bytes:
+    """Everything, for machines."""
+    return msgspec.json.format(msgspec.json.encode({"made_at": now, **held}))
+
+
+def index_of(held: Mapping[str, Any], now: datetime) -> bytes:
+    """The same for people: a page that loads nothing and can do nothing."""
+    page = _PAGES.get_template("index.html")
+    return page.render(held=held, now=now, titles=_TITLES, quote=quote).encode()
+
+
+_TITLES = {
+    "account": "Your account",
+    "sessions": "Where you are signed in",
+    "known_addresses": "When you last signed in from each place",
+    "mailed_links": "Links mailed to you",
+    "profiles": "Your profile",
+    "profile_versions": "What your profile said before",
+    "files": "Your files",
+    "submissions": "Documents you handed in",
+    "file_views": "Who was shown your files",
+    "data_exports": "Downloads like this one",
+    "attachments": "Where your files are in your profile",
+    "activities": "Activities",
+    "experiences": "Jobs",
+    "interviews": "Interviews",
+    "licenses": "Driving entitlements",
+    "reviews": "Reviews",
+}
+
+_PAGES = Environment(
+    loader=PackageLoader("roadworthy.exports"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)

@@ -1,0 +1,65 @@
+"""Hands the download to who has the link and can sign in to the account that it was mailed to."""
+
+from collections.abc import AsyncGenerator, Callable
+from datetime import datetime
+
+from roadworthy.accounts import (
+    Passwords,
+    Purpose,
+    Throttle,
+    digest_of,
+    find_addressee,
+    give_tries_back,
+    stored_address,
+)
+from roadworthy.database import Database
+from roadworthy.documents import Viewer, begun, record_view
+from roadworthy.exports.queries import Export, find_export
+from roadworthy.storage import Storage
+
+
+class Handover:
+    """Each time is recorded; `clock` gives the time, in UTC."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        passwords: Passwords,
+        throttle: Throttle,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._storage = storage
+        self._passwords = passwords
+        self._throttle = throttle
+        self._clock = clock
+
+    async def find(self, token: str) -> tuple[int, Export] | None:
+        """Whose link carries `token`, and what it leads to, while both are good."""
+        now = self._clock()
+        digest = digest_of(token)
+        addressee = await self._database.read(find_addressee, Purpose.EXPORT, digest, now)
+        if addressee is None:
+            return None
+        export = await self._database.read(find_export, addressee.id, now)
+        return (addressee.id, export) if export else None
+
+    async def signs_in(self, user_id: int, email: str, password: str, client: str) -> bool:
+        """Whether these are the account's. Raises a 429 or 503 `Refusal`."""
+        self._passwords.require_room()
+        attempt = await self._throttle.sign_in(stored_address(email), client)
+        user = attempt.user
+        is_right = await self._passwords.verify(password, user.password_digest if user else None)
+        if not is_right or user is None or user.id != user_id:
+            return False
+        await self._database.write(give_tries_back, attempt.counters, self._clock())
+        return True
+
+    async def hand_out(self, user_id: int, export: Export) -> AsyncGenerator[bytes, None]:
+        """The bytes; that the driver got them is on disk before."""
+        viewer, now = Viewer("driver", user_id), self._clock()
+        await self._database.write_one(
+            record_view, user_id, export.blob_id, viewer, "attachment", now
+        )
+        return await begun(self._storage.read(export.key, 0, export.byte_size))

@@ -1,0 +1,317 @@
+"""A driver downloads everything held about them, on both databases and both storages."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import Browser
+from sqlalchemy import update
+
+from roadworthy.database import metadata
+from roadworthy.exports.archive import Names
+from roadworthy.exports.held import OF_DRIVERS, OF_PROFILES, SECRET
+from tests.conftest import Filing
+from tests.support.blobs import attach, pdf, png, upload
+from tests.support.client import Answer, Client
+from tests.support.drivers import PASSWORD, Driver, add_session, new_driver, with_profile
+from tests.support.mail import Box, link_to
+
+PATH = "/api/v1/users/export"
+PAGE = "/account/export"
+SECONDS = 20
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+Connect = Callable[[str], Client]
+
+
+@pytest.fixture
+def client(filing: Filing, connect: Connect) -> Client:
+    return connect(filing.running.url)
+
+
+@pytest.fixture
+def driver(filing: Filing) -> Driver:
+    return with_profile(filing.tables, new_driver(filing.tables), bio="</dd><script>alert(1)")
+
+
+def ask(client: Client, driver: Driver) -> None:
+    answer = client.send("POST", PATH, driver.signed)
+    assert (answer.status, answer.json) == (200, {}), answer
+
+
+def mailed(filing: Filing, driver: Driver, count: int = 1) -> str:
+    """The address that the last of so many mails leads to, without host."""
+    (*_, mail) = Box(filing.running.place.folder).wait_for(driver.email, count)
+    assert mail.subject == "What we hold about you"
+    parts = urlsplit(mail.link)
+    return f"{parts.path}?{parts.query}"
+
+
+def sign_in(client: Client, link: str, email: str, password: str = PASSWORD) -> Answer:
+    """What the form sends."""
+    token = link.partition("token=")[2]
+    given = {"user[token]": token, "user[email]": email, "user[password]": password}
+    return client.send("POST", PAGE, FORM, urlencode(given))
+
+
+def opened(answer: Answer) -> zipfile.ZipFile:
+    assert answer.status == 200, answer
+    archive = zipfile.ZipFile(io.BytesIO(answer.body))
+    assert archive.testzip() is None
+    return archive
+
+
+def test_everything_is_in_it(client: Client, driver: Driver, filing: Filing) -> None:
+    files = {"cv": pdf(), "dbs": pdf(), "replaced": pdf(), "a": png("red"), "b": png("blue")}
+    add_session(filing.tables, driver, f"export-{driver.id}", user_agent="<b>Phone</b>")
+    replaced = upload(client, driver, files["replaced"], filename="DBS.pdf")
+    attach(client, driver, dbs=replaced)
+    attach(
+        client,
+        driver,
+        cv=upload(client, driver, files["cv"], filename="Zoë & <i>me</i>.pdf".replace("/", "")),
+        dbs=upload(client, driver, files["dbs"], filename="dbs.pdf"),
+        documents=[
+            upload(client, driver, files[name], filename="photo.png", content_type="image/png")
+            for name in ("a", "b")
+        ],
+        first_name="Vera",
+    )
+
+    ask(client, driver)
+    link = mailed(filing, driver)
+    form = client.send("GET", link)
+    assert (form.status, form.header("cache-control")) == (200, "no-store")
+    answer = sign_in(client, link, driver.email.upper())
+
+    assert answer.header("content-type") == "application/zip"
+    assert answer.header("cache-control") == "no-store"
+    assert answer.header("content-disposition") == 'attachment; filename="roadworthy.zip"'
+    assert answer.header("content-security-policy") == "sandbox; default-src 'none'"
+    archive = opened(answer)
+    found = {name: archive.read(name) for name in archive.namelist() if name.startswith("files/")}
+    assert found == {
+        "files/cv/Zoë & _i_me_i_.pdf": files["cv"],
+        "files/dbs/DBS.pdf": files["replaced"],
+        "files/dbs/dbs (2).pdf": files["dbs"],
+        "files/documents/photo.png": files["a"],
+        "files/documents/photo (2).png": files["b"],
+    }
+
+    data = json.loads(archive.read("data.json"))
+    assert data["account"][0]["email"] == driver.email
+    assert [row["first_name"] for row in data["profiles"]] == ["Vera"]
+    assert [row["first_name"] for row in data["profile_versions"]] == ["Virgie"]
+    assert len(data["submissions"]) == 2
+    assert {row["in_this_archive"] for row in data["files"]} == found.keys()
+    assert data["sessions"][0]["user_agent"] == "<b>Phone</b>"
+    columns = {name for rows in data.values() if isinstance(rows, list) for r in rows for name in r}
+    assert columns & SECRET == set()
+
+    page = archive.read("index.html").decode()
+    assert "<script" not in page
+    assert "&lt;b&gt;Phone" in page
+    assert 'href="files/dbs/dbs%20%282%29.pdf"' in page
+    views = filing.tables.rows("file_views", user_id=driver.id)
+    assert [(view["viewer_id"], view["manner"]) for view in views] == [(driver.id, "attachment")]
+
+
+def test_the_index_can_be_read_and_loads_nothing(
+    client: Client, driver: Driver, filing: Filing, browser: Browser, tmp_path: Any
+) -> None:
+    attach(client, driver, cv=upload(client, driver, filename="100% mine?.pdf"))
+    ask(client, driver)
+    archive = opened(sign_in(client, mailed(filing, driver), driver.email))
+    archive.extractall(tmp_path)
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"file://{tmp_path}/index.html")
+    assert page.inner_text("h1") == "What Roadworthy holds about you"
+    assert "</dd><script>alert(1)" in page.inner_text("body")
+    assert len(asked) == 1
+    href = page.evaluate("document.querySelector('a[href^=files]').pathname")
+    assert (tmp_path / unquote(href).removeprefix(f"{tmp_path}/")).is_file()
+
+
+def test_only_who_signs_in_to_that_account_gets_it(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    other = new_driver(filing.tables)
+    ask(client, driver)
+    link = mailed(filing, driver)
+    for email, password in (
+        (driver.email, "wrong horse battery"),
+        (driver.email, ""),
+        ("", ""),
+        ("a\0b", PASSWORD),
+        (other.email, PASSWORD),
+        ("nobody@example.com", PASSWORD),
+    ):
+        answer = sign_in(client, link, email, password)
+        assert answer.status == 422, (email, answer)
+        assert b"not the address and the password" in answer.body
+        assert answer.header("content-type") == "text/html; charset=utf-8"
+    assert filing.tables.rows("file_views", user_id=driver.id) == []
+    for odd in (f"{PAGE}?token=x", PAGE, f"{PAGE}?token[]=x", f"{PAGE}?token=%00", link[:-1]):
+        assert client.send("GET", odd).status == 404, odd
+    assert sign_in(client, f"{PAGE}?token=x", driver.email).status == 404
+    assert client.send("POST", PAGE, FORM, "user=1").status in {400, 404}
+    opened(sign_in(client, link, driver.email))
+    opened(sign_in(client, link, driver.email))
+
+
+def test_links_for_other_purposes_do_not_open_it(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    ask(client, driver)
+    mailed(filing, driver)
+    token = link_to(filing.tables, driver.id, "reset")
+    assert sign_in(client, f"{PAGE}?token={token}", driver.email).status == 404
+
+
+def test_who_waits_for_one_asks_in_vain_and_a_new_one_replaces_it(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    """Until it is made; then the older link is dead, and its file gone from the rows."""
+    now = datetime.now(UTC)
+    waiting = filing.tables.add("data_exports", user_id=driver.id, requested_at=now)
+    ask(client, driver)
+    ask(client, driver)
+    assert [row["id"] for row in filing.tables.rows("data_exports", user_id=driver.id)] == [waiting]
+    exports = filing.tables["data_exports"]
+    filing.tables.execute(exports.delete().where(exports.c.id == waiting))
+
+    ask(client, driver)
+    first = mailed(filing, driver)
+    ask(client, driver)
+    second = mailed(filing, driver, 2)
+
+    assert sign_in(client, first, driver.email).status == 404
+    opened(sign_in(client, second, driver.email))
+    (row,) = filing.tables.rows("data_exports", user_id=driver.id)
+    (old, new) = filing.tables.rows("blobs", user_id=driver.id)
+    assert row["blob_id"] == new["id"]
+    assert old["purged_at"] is not None
+    assert new["purged_at"] is None
+
+
+def test_nobody_else_asks(client: Client) -> None:
+    assert client.send("POST", PATH).status == 401
+
+
+def test_it_expires(client: Client, driver: Driver, filing: Filing) -> None:
+    ask(client, driver)
+    link = mailed(filing, driver)
+    exports, links = filing.tables["data_exports"], filing.tables["mailed_links"]
+    (row,) = filing.tables.rows("mailed_links", user_id=driver.id)
+    left = row["expires_at"] - datetime.now(UTC)
+    assert timedelta(days=6) < left <= timedelta(days=7)
+    past = datetime.now(UTC) - timedelta(hours=3)
+    filing.tables.execute(
+        update(exports).where(exports.c.user_id == driver.id).values(expires_at=past)
+    )
+    assert sign_in(client, link, driver.email).status == 404
+    filing.tables.execute(
+        update(exports)
+        .where(exports.c.user_id == driver.id)
+        .values(expires_at=past + timedelta(days=1))
+    )
+    assert client.send("GET", link).status == 200
+    filing.tables.execute(update(links).where(links.c.user_id == driver.id).values(expires_at=past))
+    assert client.send("GET", link).status == 404
+
+    filing.tables.execute(
+        update(exports).where(exports.c.user_id == driver.id).values(expires_at=past)
+    )
+    key = filing.tables.rows("blobs", user_id=driver.id)[0]["key"]
+    assert filing.keys() >= {key}
+    jobs = filing.tables["jobs"]
+    filing.tables.execute(
+        update(jobs)
+        .where(jobs.c.kind == "purge")
+        .values(
+            payload=json.dumps({"last_run": (past + timedelta(hours=1)).isoformat()}),
+            run_at=past,
+            leased_until=None,
+        )
+    )
+    until = time.monotonic() + SECONDS
+    while filing.tables.rows("blobs", user_id=driver.id):
+        assert time.monotonic() < until, filing.tables.rows("jobs")
+        time.sleep(0.1)
+    assert filing.tables.rows("data_exports", user_id=driver.id) == []
+    assert not filing.keys() & {key}
+
+
+def test_a_closed_account_is_handed_nothing(client: Client, driver: Driver, filing: Filing) -> None:
+    ask(client, driver)
+    link = mailed(filing, driver)
+    assert client.send("DELETE", "/api/v1/users", driver.signed).status == 204
+    assert sign_in(client, link, driver.email).status == 404
+
+
+def test_a_file_that_is_missing_does_not_stop_the_rest(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    attach(client, driver, cv=upload(client, driver), dbs=upload(client, driver))
+    blobs = filing.tables["blobs"]
+    (cv, _) = filing.tables.rows("blobs", user_id=driver.id)
+    filing.tables.execute(update(blobs).where(blobs.c.id == cv["id"]).values(key="a" * 32))
+    ask(client, driver)
+    archive = opened(sign_in(client, mailed(filing, driver), driver.email))
+    assert [name for name in archive.namelist() if name.startswith("files/")] == [
+        "files/dbs/cv.pdf"
+    ]
+    filing.tables.execute(update(blobs).where(blobs.c.id == cv["id"]).values(key=cv["key"]))
+
+
+def test_every_table_about_a_driver_is_in_it() -> None:
+    """But for answers that are kept for a day, and numbers that outlive an account."""
+    by_driver = {t.name for t in metadata.sorted_tables if "user_id" in t.c}
+    assert by_driver == {t.name for t in OF_DRIVERS.values()} | {
+        "closed_accounts",
+        "idempotency_keys",
+        "tombstones",
+    }
+    by_profile = {t.name for t in metadata.sorted_tables if "profile_id" in t.c}
+    assert by_profile == {t.name for t in OF_PROFILES.values()} | {"profile_versions"}
+
+
+@given(st.lists(st.text(max_size=300), max_size=20))
+def test_names_are_safe_and_no_two_the_same(filenames: list[str]) -> None:
+    names = Names()
+    given_names = [names.of("cv", filename) for filename in filenames]
+    assert len({name.casefold() for name in given_names}) == len(filenames)
+    for name in given_names:
+        folder, slot, last = name.split("/")
+        assert (folder, slot) == ("files", "cv")
+        assert last.strip(" .") == last != ""
+        assert not set(last) & set('<>:"|?*\\\0\n\r')
+        assert len(last) <= 110
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("../../etc/passwd", "_._etc_passwd"),
+        ("con.pdf", "_con.pdf"),
+        ("NUL", "_NUL"),
+        ("..", "file"),
+        ("", "file"),
+        ("a\0b.pdf", "a_b.pdf"),
+        ("a:b?.pdf", "a_b_.pdf"),
+        ("C:\\x.pdf", "C__x.pdf"),
+        ("x." + "y" * 300, "x." + "y" * 15),
+    ],
+)
+def test_a_name(filename: str, name: str) -> None:
+    assert Names().of("cv", filename) == f"files/cv/{name}"

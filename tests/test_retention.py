@@ -1,0 +1,272 @@
+"""Everything of an account goes, when it has been closed for long enough, and nothing before."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from roadworthy.database import metadata
+from roadworthy.storage import new_key
+from tests.conftest import Filing, Place, Running
+from tests.support.blobs import attach, upload, upload_blob
+from tests.support.buckets import BUCKET, Server
+from tests.support.client import Client
+from tests.support.drivers import Driver, add_session, new_driver, with_profile
+from tests.support.service import Service, run
+from tests.support.tables import Tables, open_tables
+
+NOW = datetime.now(UTC)
+DAYS = 180
+STAY = {"file_views", "tombstones"}
+"""Numbers and times: who saw what, and that the account is closed."""
+
+Start = Callable[..., Service]
+Connect = Callable[[str], Client]
+
+
+@pytest.fixture
+def settings(place: Place, storage_kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    if storage_kind == "local":
+        return place.settings
+    server: Server = request.getfixturevalue("bucket_server")
+    return {**place.settings, "ROADWORTHY_STORAGE_URL": server.url(place.folder.name)}
+
+
+@pytest.fixture
+def filed(
+    place: Place,
+    storage_kind: str,
+    settings: dict[str, str],
+    start: Start,
+    request: pytest.FixtureRequest,
+) -> Iterator[Filing]:
+    """A service of the test's own."""
+    service = start(place.folder, settings)
+    tables = open_tables(place.url)
+    server = request.getfixturevalue("bucket_server") if storage_kind == "s3" else None
+    yield Filing(Running(place, service, tables), server)
+    tables.close()
+
+
+@pytest.fixture
+def client(filed: Filing, connect: Connect) -> Client:
+    return connect(filed.running.url)
+
+
+def _full_driver(tables: Tables, client: Client) -> Driver:
+    """Of whom we hold something of each kind."""
+    driver = with_profile(tables, new_driver(tables, phone_number="07856 207372"))
+    add_session(tables, driver, f"jti-{driver.id}", address="192.0.2.1", user_agent="Phone")
+    tables.execute(
+        tables["known_addresses"].insert().values(user_id=driver.id, place=b"1" * 16, seen_at=NOW)
+    )
+    attach(
+        client,
+        driver,
+        cv=upload(client, driver),
+        dbs=upload(client, driver),
+        documents=[upload(client, driver)],
+    )
+    attach(client, driver, dbs=upload(client, driver))
+    waiting = upload_blob(client, driver)
+    tables.add(
+        "data_exports",
+        user_id=driver.id,
+        requested_at=NOW,
+        blob_id=waiting.id,
+        expires_at=NOW + timedelta(days=400),
+    )
+    assert driver.send(client, "PATCH", {"first_name": "Vera"}).status == 200
+    tables.add(
+        "licenses",
+        profile_id=driver.profile_id,
+        category="D",
+        number="LUETT053200V99AB",
+        penalty_points=0,
+    )
+    tables.add(
+        "file_views",
+        user_id=driver.id,
+        blob_id=1,
+        viewer_kind="driver",
+        viewer_id=driver.id,
+        manner="inline",
+        viewed_at=NOW,
+    )
+    return driver
+
+
+def _close(tables: Tables, client: Client, driver: Driver, ago: timedelta) -> None:
+    assert client.send("DELETE", "/api/v1/users", driver.signed).status == 204
+    users = tables["users"]
+    closing = update(users).where(users.c.id == driver.id)
+    tables.execute(closing.values(closed_at=datetime.now(UTC) - ago))
+
+
+def _maintain(filed: Filing, settings: dict[str, str], last_run: datetime | None = None) -> None:
+    """What is due hourly, which was last done an hour ago."""
+    filed.running.process.stop()
+    ran = last_run or datetime.now(UTC) - timedelta(hours=1)
+    jobs = filed.tables["jobs"]
+    filed.tables.execute(
+        update(jobs)
+        .where(jobs.c.kind == "purge")
+        .values(
+            payload=f'{{"last_run": "{ran.isoformat()}"}}',
+            run_at=NOW - timedelta(hours=1),
+            leased_until=None,
+        )
+    )
+    done = run("maintain", settings=settings)
+    assert done.returncode == 0, done
+
+
+def _held(tables: Tables, driver: Driver) -> dict[str, int]:
+    """How many rows of each table name the driver, or a profile of theirs."""
+    held: dict[str, int] = {}
+    for table in metadata.sorted_tables:
+        given = {"user_id": driver.id, "profile_id": driver.profile_id}
+        for name in given.keys() & table.c.keys():
+            count = len(tables.rows(table.name, **{name: given[name]}))
+            held[table.name] = max(held.get(table.name, 0), count)
+    return {name: count for name, count in held.items() if count}
+
+
+def test_everything_of_a_closed_account_goes(
+    filed: Filing, client: Client, settings: dict[str, str]
+) -> None:
+    tables = filed.tables
+    gone, recent, here = (_full_driver(tables, client) for _ in range(3))
+    kept = _held(tables, here)
+    assert kept.keys() >= {"profiles", "profile_versions", "licenses", "sessions", "blobs"}
+    _close(tables, client, gone, timedelta(days=DAYS, hours=2))
+    _close(tables, client, recent, timedelta(days=DAYS - 1))
+    after_closing = _held(tables, recent)
+
+    _maintain(filed, settings)
+
+    assert _held(tables, gone).keys() <= STAY
+    assert _held(tables, recent) == after_closing
+    assert _held(tables, here) == kept
+    (user,) = tables.rows("users", id=gone.id)
+    assert (user["email"], user["phone_number"]) == (f"closed-{gone.id}", None)
+    assert user["closed_at"] is not None
+    assert filed.keys() == {row["key"] for row in tables.rows("blobs")}
+    assert len(filed.keys()) == 2 * 5
+
+
+def test_by_a_clock_that_was_ahead_nothing_goes(
+    filed: Filing, client: Client, settings: dict[str, str]
+) -> None:
+    """What goes had been closed for long enough at the last run as well."""
+    driver = _full_driver(filed.tables, client)
+    _close(filed.tables, client, driver, timedelta(days=DAYS, hours=2))
+    held = _held(filed.tables, driver)
+
+    _maintain(filed, settings, last_run=datetime.now(UTC) - timedelta(hours=3))
+    assert _held(filed.tables, driver) == held
+
+
+def test_the_operator_says_how_long(
+    filed: Filing, client: Client, settings: dict[str, str]
+) -> None:
+    driver = _full_driver(filed.tables, client)
+    _close(filed.tables, client, driver, timedelta(days=3))
+    _maintain(filed, {**settings, "ROADWORTHY_CLOSED_ACCOUNT_DAYS": "2"})
+    assert _held(filed.tables, driver).keys() <= STAY
+
+
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+def test_a_dry_run_says_what_would_go_and_changes_nothing(
+    filed: Filing, client: Client, settings: dict[str, str]
+) -> None:
+    tables = filed.tables
+    nothing = run("maintain", "--dry-run", settings=settings)
+    assert (nothing.returncode, nothing.stdout) == (0, "Nothing would be removed.\n")
+
+    gone = _full_driver(tables, client)
+    _close(tables, client, gone, timedelta(days=DAYS, hours=2))
+    here = with_profile(tables, new_driver(tables))
+    old, _ = upload_blob(client, here), upload_blob(client, here)
+    blobs = tables["blobs"]
+    waits = update(blobs).where(blobs.c.id == old.id)
+    tables.execute(waits.values(unattached_since=NOW - timedelta(days=2)))
+    stray = _stray(filed)
+    before = _everything(tables)
+
+    shown = run("maintain", "--dry-run", settings=settings)
+
+    assert shown.returncode == 0, shown
+    lines = shown.stdout.splitlines()
+    assert lines[0].startswith(f"everything of account {gone.id}, with 5 files of ")
+    assert ": closed on " in lines[0]
+    assert lines[1].startswith(f"file {old.id} of driver {here.id}, {len(old.content)} bytes: ")
+    assert lines[2].startswith(f"bytes {stray}, 4 bytes: no file has them, stored on ")
+    assert lines[3:] == ["3 would be removed."]
+    assert _everything(tables) == before
+    assert filed.keys() >= {stray}
+
+
+def _stray(filed: Filing) -> str:
+    key = new_key()
+    path = filed.running.place.folder / "files" / key[:2] / key[2:4] / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"left")
+    long_ago = (NOW - timedelta(days=2)).timestamp()
+    os.utime(path, (long_ago, long_ago))
+    return key
+
+
+def _everything(tables: Tables) -> dict[str, Any]:
+    return {
+        table.name: tables.rows(table.name)
+        for table in metadata.sorted_tables
+        if table.name != "jobs"
+    }
+
+
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+def test_mail_that_was_given_up_is_forgotten_too(filed: Filing, settings: dict[str, str]) -> None:
+    long_ago = NOW - timedelta(days=DAYS + 1)
+    dead = {
+        days: filed.tables.add(
+            "jobs",
+            kind="mail",
+            payload='{"email": "gone@example.com"}',
+            run_at=long_ago,
+            attempts=12,
+            created_at=long_ago,
+            died_at=NOW - timedelta(days=days),
+        )
+        for days in (DAYS - 1, DAYS + 1)
+    }
+    _maintain(filed, settings)
+    assert filed.tables.rows("jobs", id=dead[DAYS + 1]) == []
+    assert len(filed.tables.rows("jobs", id=dead[DAYS - 1])) == 1
+
+
+def test_older_versions_go_too(
+    kind: str,
+    new_place: Callable[[str], Place],
+    versions_server: Server,
+    start: Start,
+    connect: Connect,
+) -> None:
+    place = new_place(kind)
+    settings = {
+        **place.settings,
+        "ROADWORTHY_STORAGE_URL": versions_server.url(place.folder.name),
+    }
+    service = start(place.folder, settings)
+    tables, client = open_tables(place.url), connect(service.url)
+    driver = _full_driver(tables, client)
+    _close(tables, client, driver, timedelta(days=DAYS, hours=2))
+
+    _maintain(Filing(Running(place, service, tables), versions_server), settings)
+
+    found = versions_server.client.list_object_versions(Bucket=BUCKET, Prefix=place.folder.name)
+    assert found.get("Versions", []) + found.get("DeleteMarkers", []) == []
+    tables.close()
