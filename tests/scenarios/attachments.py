@@ -602,7 +602,7 @@ SCENARIOS = [
     ),
     *(
         Scenario(
-            name=f"{method} of a file by a URL of ours that was never given is 404: {token[:20]}",
+            name=f"{method} of a file by a URL never given is 404: {token[:20]}, {len(token)} long",
             who=Who.NOBODY,
             method=method,
             path=f"/api/v1/files/{token}",
@@ -614,7 +614,7 @@ SCENARIOS = [
     ),
     *(
         Scenario(
-            name=f"PUT of bytes to a URL that was never given is 404: {token[:20]}",
+            name=f"PUT of bytes to a URL never given is 404: {token[:20]}, {len(token)} long",
             who=Who.NOBODY,
             method="PUT",
             path=f"/rails/active_storage/disk/{token}",
