@@ -195,7 +195,10 @@ def test_killed_in_the_middle_nothing_is_half_there(
         busy = [_Busy(service.url, driver) for driver in drivers]
         for each in busy:
             each.start()
-        time.sleep(1 + secrets.randbelow(1500) / 1000)
+        until = time.monotonic() + 20
+        while not any(each.attached for each in busy) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(secrets.randbelow(1000) / 1000)
         service.kill()
         for each in busy:
             each.join()

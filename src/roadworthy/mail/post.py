@@ -29,7 +29,7 @@ def enqueue_letter(connection: Connection, letter: str, about: About, now: datet
     """Have `letter` sent soon, if this transaction commits. `about` shall hold no secret: it stays
     in the database until the letter is sent, which may be never.
     """
-    name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(8)}"
+    name = f"{now:%Y%m%d-%H%M%S%f}-{secrets.token_hex(8)}"
     said = {**about, "letter": letter, "name": name, "at": now.isoformat()}
     enqueue(connection, KIND, said, now)
 
