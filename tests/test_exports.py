@@ -275,12 +275,13 @@ def test_a_file_that_is_missing_does_not_stop_the_rest(
 
 
 def test_every_table_about_a_driver_is_in_it() -> None:
-    """But for answers that are kept for a day, and numbers that outlive an account."""
+    """But for what is kept for a day, and numbers that outlive an account."""
     by_driver = {t.name for t in metadata.sorted_tables if "user_id" in t.c}
     assert by_driver == {t.name for t in OF_DRIVERS.values()} | {
         "closed_accounts",
         "idempotency_keys",
         "tombstones",
+        "uploads",
     }
     by_profile = {t.name for t in metadata.sorted_tables if "profile_id" in t.c}
     assert by_profile == {t.name for t in OF_PROFILES.values()} | {"profile_versions"}

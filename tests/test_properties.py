@@ -316,8 +316,8 @@ def test_no_header_is_a_fault(
     asking.send(method, path, headers, body)
 
 
-LONGEST_LINE = 30_000
-"""HTTP itself refuses a path or a header of more than 64 KiB."""
+LONGEST_LINE = 8_000
+"""HTTP itself refuses more than 16 KiB of path and headers together."""
 
 PATHS = st.one_of(
     st.text(max_size=40).map(lambda text: quote(text.encode("utf-8", "surrogatepass"))),
@@ -369,7 +369,7 @@ def test_no_token_is_a_fault(asking: Asking, where: tuple[str, str], token: list
 @example(where=("GET", PROFILE_PATH), odd={"nbf": -(10**400)})
 @example(where=("GET", PROFILE_PATH), odd={"jti": "a\0b"})
 @example(where=SIGN_OUT, odd={"jti": "a\0b"})
-@example(where=SIGN_OUT, odd={"jti": token_hex(9000)})
+@example(where=SIGN_OUT, odd={"jti": token_hex(3000)})
 def test_no_token_that_we_signed_is_a_fault(
     asking: Asking, where: tuple[str, str], odd: dict[str, Any]
 ) -> None:

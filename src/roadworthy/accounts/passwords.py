@@ -138,7 +138,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+            env={name: value for name, value in os.environ.items() if PREFIX not in name},
             start_new_session=True,  # Ctrl-C is for the service, which then ends it in order
         )
         self._tell(pepper)
