@@ -281,6 +281,33 @@ def filing(
         yield Filing(running, server)
 
 
+@pytest.fixture
+def filing_settings(
+    place: Place, storage_kind: str, request: pytest.FixtureRequest
+) -> dict[str, str]:
+    """Of a service with files of its own."""
+    if storage_kind == "local":
+        return place.settings
+    server: Server = request.getfixturevalue("bucket_server")
+    return {**place.settings, "ROADWORTHY_STORAGE_URL": server.url(place.folder.name)}
+
+
+@pytest.fixture
+def own_filing(
+    place: Place,
+    storage_kind: str,
+    filing_settings: dict[str, str],
+    start: Callable[..., Service],
+    request: pytest.FixtureRequest,
+) -> Iterator[Filing]:
+    """A service of the test's own, which keeps files where no other does."""
+    service = start(place.folder, filing_settings)
+    tables = open_tables(place.url)
+    server = request.getfixturevalue("bucket_server") if storage_kind == "s3" else None
+    yield Filing(Running(place, service, tables), server)
+    tables.close()
+
+
 def _running(place: Place, settings: Mapping[str, str] | None = None) -> Iterator[Running]:
     tables = open_tables(place.url)
     process = Service(place.folder / "service", {**place.settings, **(settings or {})})

@@ -4,7 +4,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
@@ -16,7 +16,6 @@ from sqlalchemy import update
 from roadworthy.storage import new_key
 from tests.conftest import SOAK, Filing, Place, Running
 from tests.support.blobs import attach, followed, pdf, upload, upload_blob
-from tests.support.buckets import Server
 from tests.support.client import Client
 from tests.support.drivers import Driver, new_driver, with_profile
 from tests.support.service import Service, run
@@ -30,28 +29,13 @@ Connect = Callable[[str], Client]
 
 
 @pytest.fixture
-def settings(place: Place, storage_kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Of a service with files of its own."""
-    if storage_kind == "local":
-        return place.settings
-    server: Server = request.getfixturevalue("bucket_server")
-    return {**place.settings, "ROADWORTHY_STORAGE_URL": server.url(place.folder.name)}
+def settings(filing_settings: dict[str, str]) -> dict[str, str]:
+    return filing_settings
 
 
 @pytest.fixture
-def filed(
-    place: Place,
-    storage_kind: str,
-    settings: dict[str, str],
-    start: Start,
-    request: pytest.FixtureRequest,
-) -> Iterator[Filing]:
-    """A service of the test's own."""
-    service = start(place.folder, settings)
-    tables = open_tables(place.url)
-    server = request.getfixturevalue("bucket_server") if storage_kind == "s3" else None
-    yield Filing(Running(place, service, tables), server)
-    tables.close()
+def filed(own_filing: Filing) -> Filing:
+    return own_filing
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Everything of an account goes, when it has been closed for long enough, and nothing before."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,27 +28,13 @@ Connect = Callable[[str], Client]
 
 
 @pytest.fixture
-def settings(place: Place, storage_kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    if storage_kind == "local":
-        return place.settings
-    server: Server = request.getfixturevalue("bucket_server")
-    return {**place.settings, "ROADWORTHY_STORAGE_URL": server.url(place.folder.name)}
+def settings(filing_settings: dict[str, str]) -> dict[str, str]:
+    return filing_settings
 
 
 @pytest.fixture
-def filed(
-    place: Place,
-    storage_kind: str,
-    settings: dict[str, str],
-    start: Start,
-    request: pytest.FixtureRequest,
-) -> Iterator[Filing]:
-    """A service of the test's own."""
-    service = start(place.folder, settings)
-    tables = open_tables(place.url)
-    server = request.getfixturevalue("bucket_server") if storage_kind == "s3" else None
-    yield Filing(Running(place, service, tables), server)
-    tables.close()
+def filed(own_filing: Filing) -> Filing:
+    return own_filing
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def _apply(connection: Connection, tombstone: Tombstone) -> bool:
         return end_token(connection, tombstone.jti, tombstone.expires_at)
     if tombstone.user_id is None or tombstone.happened_at is None:
         return False
-    end = _close if tombstone.kind == "account" else _take_password
+    end = end_account if tombstone.kind == "account" else _take_password
     return end(connection, tombstone.user_id, tombstone.happened_at)
 
 
@@ -56,10 +56,6 @@ def _take_password(connection: Connection, user_id: int, changed_at: datetime) -
         return False
     connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
     return True
-
-
-def _close(connection: Connection, user_id: int, closed_at: datetime) -> bool:
-    return end_account(connection, user_id, closed_at)
 
 
 def sign_everybody_out(connection: Connection, now: datetime) -> int:
