@@ -76,7 +76,13 @@ _SECRET = {
     "maxLength": LONGEST_PASSWORD,
     "pattern": shapes.NOT_BLANK,
 }
-_LONG_NUMBER = {"type": "integer", "minimum": 10 ** (SHORTEST_PASSWORD - 1)}
+_LONG_NUMBER = {
+    "type": "integer",
+    "anyOf": [
+        {"minimum": 10 ** (SHORTEST_PASSWORD - 1)},
+        {"maximum": -(10 ** (SHORTEST_PASSWORD - 2))},
+    ],
+}
 _AGAIN = {"type": "string", "format": "password"}
 _PROOF = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": shapes.NOT_BLANK}
 
