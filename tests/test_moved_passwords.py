@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import bcrypt
 import pytest
@@ -15,6 +14,7 @@ from roadworthy.accounts.queries import find_digests_in_use
 from tests.conftest import Place
 from tests.support.client import Answer, Client
 from tests.support.drivers import PASSWORD, new_driver
+from tests.support.processes import descendants
 from tests.support.service import Service
 from tests.support.tables import Tables, open_tables
 
@@ -258,29 +258,10 @@ def test_the_pepper_is_seen_by_nobody(
     driver = new_driver(tables, password_digest=devises(PASSWORD, "paprika"))
     assert sign_in(connect(service.url), driver.email, PASSWORD).status == 201
 
-    hashing = _processes_of(service.process.pid, b"hashing.py")
+    hashing = descendants(service.process.pid, b"hashing.py")
     assert hashing, "no process hashes"
     for process in hashing:
         for listing in ("cmdline", "environ"):
             assert b"paprika" not in (process / listing).read_bytes()
             assert b"ROADWORTHY" not in (process / listing).read_bytes()
     assert "paprika" not in service.log + service.output
-
-
-def _processes_of(session: int, name: bytes) -> list[Path]:
-    """Those below the process `session` whose command has `name` in it."""
-    found, parents = [], {session}
-    while parents:
-        children = [
-            process for process in Path("/proc").glob("[0-9]*") if _parent(process) in parents
-        ]
-        found += [process for process in children if name in (process / "cmdline").read_bytes()]
-        parents = {int(process.name) for process in children}
-    return found
-
-
-def _parent(process: Path) -> int:
-    try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:  # it has ended
-        return 0

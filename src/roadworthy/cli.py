@@ -17,6 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from roadworthy import __version__
+from roadworthy.priority import step_back
 from roadworthy.settings import Settings, SettingsError, load_settings, show_settings, warnings
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def backup(to: Path, passphrase_file: Path | None) -> None:
 
     settings = load_settings()
     passphrase = _passphrase(settings, passphrase_file, is_new=True)
-    os.nice(STEP_BACK)
+    step_back(STEP_BACK)
     with _progress("Backing up") as begin:
         made = make_backup(settings, to, passphrase, begin)
     files = f"{made.files} file{'' if made.files == 1 else 's'}"

@@ -47,6 +47,23 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def descendants(pid: int, name: bytes) -> list[Path]:
+    """The folders in /proc of those below the process `pid` whose command has `name` in it."""
+    found, parents = [], {pid}
+    while parents:
+        born = [process for process in Path("/proc").glob("[0-9]*") if _parent(process) in parents]
+        found += [process for process in born if name in (process / "cmdline").read_bytes()]
+        parents = {int(process.name) for process in born}
+    return found
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has ended
+        return 0
+
+
 def _resident(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1024 / 1024

@@ -9,12 +9,13 @@ renew]`, and its answer is one line: the digest, or what `verify` says. It ends 
 """
 
 import json
-import os
 import sys
 
 import bcrypt
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+
+from roadworthy.priority import step_back
 
 NICENESS = 10
 """A tenth of a processor that all fight for: with less, nobody could sign in while they do."""
@@ -65,7 +66,7 @@ class Hashing:
 
 
 def _serve() -> None:
-    os.nice(NICENESS)
+    step_back(NICENESS)
     hashing = Hashing(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
         password, *question = json.loads(line)

@@ -5,7 +5,6 @@ Everything here is kept until the process ends: it cannot be undone from inside.
 
 import contextlib
 import ctypes
-import os
 import platform
 import resource
 import signal
@@ -18,7 +17,6 @@ _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 
-NICENESS = 10
 MOST_OPEN_FILES = 64
 MOST_WRITTEN_BYTES = 256 * 1024 * 1024
 
@@ -27,7 +25,6 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 def confine(memory_bytes: int, cpu_seconds: int) -> None:
     """Limit this process, and leave it only the descriptors it has."""
-    os.nice(NICENESS)
     _first_to_go_when_memory_is_short()
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CPU, cpu_seconds)

@@ -22,6 +22,9 @@ from typing import Any
 
 from roadworthy.inspection.confinement import confine
 from roadworthy.inspection.work import answer_to
+from roadworthy.priority import step_back
+
+NICENESS = 10
 
 MOST_REQUEST_BYTES = 4096
 MOST_DESCRIPTORS = 64
@@ -107,7 +110,7 @@ def _parse(request: dict[str, Any], answer: int, files: list[int]) -> None:
     """What the forked process does. Does not return."""
     status = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         _forget_all_but(answer, *files)
         limits = request["limits"]
         size = sum(os.fstat(file).st_size for file in files)
@@ -133,6 +136,7 @@ def _forget_all_but(*kept: int) -> None:
 
 
 if __name__ == "__main__":
+    step_back(NICENESS)
     gc.freeze()  # children share these pages
     with socket.socket(fileno=os.dup(0)) as channel:
         parsing = _Parsing(channel)
