@@ -26,7 +26,7 @@ soak: ## The tests with their full counts: takes hours
 	SOAK=1 $(BIN)/pytest $(ARGS)
 
 bench: ## Measure the service against a floor, on both databases (ARGS='--quick')
-	@scripts/setup dev postgresql wrk gcc
+	@scripts/setup dev postgresql wrk gcc nginx
 	$(BIN)/python -m bench $(ARGS)
 
 lint: ## Style, types, and which package may import which

@@ -1,8 +1,8 @@
-"""What the comparison with the floor does not show: bad company, bad disks, many rows, a start."""
+"""What the comparison with the floor does not show: bad disks, bad company, rows, files, starts."""
 
 from collections.abc import Callable, Iterator, Mapping
 
-from bench.scenarios import million, slow_disk, start, storm
+from bench.scenarios import files, million, slow_disk, start, storm
 from bench.scenarios.finding import Finding, print_finding
 
 Scenario = Callable[[str, bool], Iterator[Finding]]
@@ -12,6 +12,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "slow-disk": slow_disk.measure_slow_disk,
     "storm": storm.measure_storm,
     "million": million.measure_million,
+    "files": files.measure_files,
     "start": start.measure_start,
 }
 
