@@ -726,7 +726,7 @@ def test_what_cannot_be_backed_up_is_one_line(
 def test_postgresql_has_means_of_its_own(new_place: Callable[[str], Place], tmp_path: Path) -> None:
     place = new_place("postgresql")
     settings = {**place.settings, "ROADWORTHY_BACKUP_PASSPHRASE": PASSPHRASE}
-    backup = run("backup", str(tmp_path), settings=settings)
+    backup = run("backup", str(tmp_path), settings=place.settings)
     restore = run("restore", str(tmp_path / "x.backup"), settings=settings)
 
     assert (backup.returncode, backup.stdout) == (1, "")

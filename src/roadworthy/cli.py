@@ -278,9 +278,10 @@ def backup(to: Path, passphrase_file: Path | None) -> None:
 
     The passphrase comes from ROADWORTHY_BACKUP_PASSPHRASE, a file, or the terminal.
     """
-    from roadworthy.backup import make_backup  # noqa: PLC0415
+    from roadworthy.backup import make_backup, require_embedded  # noqa: PLC0415
 
     settings = load_settings()
+    require_embedded(settings)  # before anybody thinks of a passphrase
     passphrase = _passphrase(settings, passphrase_file, is_new=True)
     step_back(STEP_BACK)
     with _progress("Backing up") as begin:

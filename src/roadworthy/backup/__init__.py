@@ -1,7 +1,7 @@
 """Backups: everything in one encrypted file, made while serving; and putting one back."""
 
 from roadworthy.backup.errors import BackupError
-from roadworthy.backup.making import Made, make_backup
+from roadworthy.backup.making import Made, make_backup, require_embedded
 from roadworthy.backup.passphrase import passphrase_in, require_strength
 from roadworthy.backup.restoring import Restored, apply_copies, restore_backup
 
@@ -12,6 +12,7 @@ __all__ = [
     "apply_copies",
     "make_backup",
     "passphrase_in",
+    "require_embedded",
     "require_strength",
     "restore_backup",
 ]

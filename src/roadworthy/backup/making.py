@@ -43,6 +43,12 @@ class Made(NamedTuple):
     """Whether files are kept in a bucket, and none is in it."""
 
 
+def require_embedded(settings: Settings) -> None:
+    """Raise `BackupError` with what to use instead when the database is PostgreSQL's."""
+    if not settings.embedded:
+        raise BackupError(USE_POSTGRESQL)
+
+
 def make_backup(
     settings: Settings, to: Path, passphrase: str, begin: Callable[[int], Progress]
 ) -> Made:
@@ -52,8 +58,7 @@ def make_backup(
     the database is of another release, and `Unavailable`.
     """
     require_strength(passphrase)
-    if not settings.embedded:
-        raise BackupError(USE_POSTGRESQL)
+    require_embedded(settings)
     require_head(settings.database_url)
     to = to.absolute()
     try:
