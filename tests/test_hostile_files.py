@@ -23,7 +23,8 @@ MEGABYTE = 1024 * 1024
 AT_ONCE = 50
 MOST_GROWTH = 80
 """Megabytes that 50 files of 10 MB which arrive at once may take."""
-MOST_GROWTH_UNREAD = 200
+MOST_GROWTH_UNREAD = 250
+"""The same for 150 of 19 MB that are asked for and not read."""
 
 
 @pytest.fixture
@@ -152,4 +153,4 @@ def test_for_who_hangs_up_the_rest_is_not_read(
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
         connection.close()
     time.sleep(2)
-    assert bytes_read(service) - before < 10 * size / 2
+    assert bytes_read(service) - before < 10 * size * 0.85, "more than what waits to be sent"

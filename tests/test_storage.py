@@ -239,6 +239,22 @@ def test_a_bucket_that_does_not_serve_us_is_away(
     _with(storage, work)
 
 
+def test_a_file_that_is_not_in_memory_is_read_from_disk(tmp_path: Path, file: Path) -> None:
+    """What is in memory is read at once, and the rest in a thread that may wait."""
+
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        await storage.put(key, file)
+        (stored,) = (tmp_path / "files").glob("??/??/*")
+        descriptor = os.open(stored, os.O_RDONLY)
+        for _ in range(3):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            assert await _read(storage, key, 1, len(CONTENT)) == CONTENT[1:]
+        os.close(descriptor)
+
+    _with(open_storage(f"file://{tmp_path}/files", tmp_path / "incoming"), work)
+
+
 def test_files_in_a_folder_are_for_nobody_else(tmp_path: Path) -> None:
     storage = open_storage(f"file://{tmp_path}/files", tmp_path / "incoming")
 

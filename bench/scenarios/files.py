@@ -25,7 +25,7 @@ DRIVERS = 400
 EMPTY = FULL + 1
 """A driver whose profile has nothing but what registration asks for."""
 MEGABYTES = 10
-CONNECTIONS = 4
+CONNECTIONS = 8
 FILES = 40
 """In each half of a round."""
 OF_ONE = 5

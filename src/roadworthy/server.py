@@ -1,5 +1,6 @@
 """Serving: prepare the data folder and database, run server processes until told to stop."""
 
+import contextlib
 import ctypes
 import errno
 import http.client
@@ -11,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
@@ -32,14 +34,21 @@ from roadworthy.tls import CannotUse, PairFiles
 from roadworthy.wire import Application
 
 HEADER_SECONDS = 15
-MOST_HEADER_BYTES = 16 * 1024
+READ_BYTES = 256 * 1024
+"""Of a connection at once. Each piece of an upload passes between threads: with a sixteenth of it,
+uploads took twice as long (measured)."""
 UNREAD_SECONDS = 30
 """How long a client may take no byte of its answer before the connection is dropped."""
 MOST_CONNECTIONS = 12_288
-"""Each may take some 45 KB (measured: with as much of a request as we take, sent byte by byte)."""
+BYTES_OF_A_CONNECTION = 300 * 1024
+"""At most (measured: with as much of a header as is taken in, sent slowly)."""
 FILES_BESIDE_CONNECTIONS = 256
 STOP_SECONDS = 30
 
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 _ON_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
@@ -76,9 +85,9 @@ def serve(
             http=HTTPModes.http1,  # with HTTP/2 as well, who says nothing stays forever
             websockets=False,
             backlog=4096,
-            backpressure=_most_connections(),
+            backpressure=_most_connections(workers),
             http1_settings=HTTP1Settings(
-                header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MOST_HEADER_BYTES
+                header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=READ_BYTES
             ),
             log_enabled=False,
             workers_kill_timeout=STOP_SECONDS,
@@ -147,13 +156,26 @@ def _prepare_database(settings: Settings) -> None:
         require_writable(settings.database_url)
 
 
-def _most_connections() -> int:
-    """As many as this process may have, having asked for all that it may."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if most == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, most - FILES_BESIDE_CONNECTIONS))
+def _most_connections(workers: int) -> int:
+    """As many as each process may have, having asked for all that it may.
+
+    Hostile ones, all together, fill half of the memory.
+    """
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    most = min(MOST_CONNECTIONS, memory_bytes() // 2 // workers // BYTES_OF_A_CONNECTION)
+    if files != resource.RLIM_INFINITY:
+        most = min(most, files - FILES_BESIDE_CONNECTIONS)
+    return max(1, most)
+
+
+def memory_bytes() -> int:
+    """Of this machine, or what its container may have of that."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in _MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+            most = min(most, int(limit.read_text()))
+    return most
 
 
 def _free_address(host: str, port: int) -> tuple[str, int]:

@@ -59,6 +59,21 @@ SCENARIOS = [
             ("a missing body", None),
         )
     ),
+    *(
+        Scenario(
+            name=f"{where} of 40 KB is 431, before anything else is looked at",
+            who=Who.NOBODY,
+            method="GET",
+            path=path,
+            headers={"x-long": header},
+            status=431,
+            answer=error(431),
+        )
+        for where, path, header in (
+            ("a header", PROFILE_PATH, "a" * 40_000),
+            ("a query", f"{PROFILE_PATH}?{'a' * 40_000}", ""),
+        )
+    ),
     Scenario(
         name="an unsigned request learns nothing about a body that is too large",
         who=Who.NOBODY,

@@ -201,6 +201,7 @@ def error(status: int) -> dict[str, object]:
         415: "Unsupported Media Type",
         416: "Range Not Satisfiable",
         429: "Too Many Requests",
+        431: "Request Header Fields Too Large",
         460: "Checksum Mismatch",
         503: "Service Unavailable",
     }

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 
 from roadworthy.accounts import users
-from roadworthy.database import Connection, json_rows
+from roadworthy.database import Connection, Prepared, json_rows
 from roadworthy.documents.access import Subject, Viewer
 from roadworthy.documents.attachment import COMPLIANCE_SLOTS
 from roadworthy.documents.blob import LIFETIME, MOST_UNATTACHED, UNKNOWN_TYPE, NewBlob
@@ -95,6 +96,29 @@ _is_condemned = and_(
 )
 _is_attached = exists().where(attachments.c.blob_id == blobs.c.id).select_from(attachments)
 _is_submitted = exists().where(submissions.c.blob_id == blobs.c.id).select_from(submissions)
+
+_is_open = and_(users.c.id.is_not(None), users.c.closed_at.is_(None))
+
+_VIEWABLE = Prepared(
+    select(
+        blobs.c.key,
+        blobs.c.filename,
+        blobs.c.detected_type,
+        blobs.c.byte_size,
+        blobs.c.checksum,
+        blobs.c.user_id,
+        _is_open.label("is_open"),
+        or_(_is_attached, _is_submitted).label("is_held"),
+    )
+    .select_from(blobs.outerjoin(users))
+    .where(blobs.c.id == bindparam("blob_id"), _has_bytes)
+)
+
+_RECORD_VIEW = Prepared(
+    insert(file_views)
+    .values({column: bindparam(column.name) for column in file_views.c if column.name != "id"})
+    .returning(file_views.c.id)
+)
 
 
 def attached_files(profile_id: Column[int]) -> ColumnElement[str]:
@@ -342,25 +366,12 @@ def _submit(connection: Connection, user_id: int, kind: str, blob_id: int, now: 
 
 def find_viewable(connection: Connection, blob_id: int) -> Viewable | None:
     """The file of that blob, if its bytes are there."""
-    is_open = and_(users.c.id.is_not(None), users.c.closed_at.is_(None))
-    row = connection.execute(
-        select(
-            blobs.c.key,
-            blobs.c.filename,
-            func.coalesce(blobs.c.detected_type, UNKNOWN_TYPE).label("content_type"),
-            blobs.c.byte_size,
-            blobs.c.checksum,
-            blobs.c.user_id,
-            is_open.label("is_open"),
-            or_(_is_attached, _is_submitted).label("is_held"),
-        )
-        .select_from(blobs.outerjoin(users))
-        .where(blobs.c.id == blob_id, _has_bytes)
-    ).first()
+    row = _VIEWABLE.first(connection, {"blob_id": blob_id})
     if row is None:
         return None
-    subject = Subject(row.user_id, bool(row.is_open), bool(row.is_held))
-    return Viewable(row.key, row.filename, row.content_type, row.byte_size, row.checksum, subject)
+    key, filename, detected, byte_size, checksum, user_id, is_open, is_held = row
+    subject = Subject(user_id, bool(is_open), bool(is_held))
+    return Viewable(key, filename, detected or UNKNOWN_TYPE, byte_size, checksum, subject)
 
 
 def record_view(
@@ -372,8 +383,8 @@ def record_view(
     now: datetime,
 ) -> None:
     """`viewer` is shown the file, as `manner` says."""
-    connection.execute(
-        insert(file_views),
+    _RECORD_VIEW.first(
+        connection,
         {
             "user_id": user_id,
             "blob_id": blob_id,

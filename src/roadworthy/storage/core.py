@@ -71,7 +71,9 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def read(self, key: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+    def read(
+        self, key: str, start: int, stop: int, piece_bytes: int = PIECE_BYTES
+    ) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` to before `stop`, in pieces. Raises `NotStored` before any."""
 
     @abstractmethod

@@ -64,8 +64,10 @@ class S3Storage(Storage):
     async def put(self, key: str, path: Path) -> None:
         await _asked(obstore.put_async(self._store, self._name(key), path))
 
-    async def read(self, key: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        stream, at = await self._stream(self._name(key), start, stop)
+    async def read(
+        self, key: str, start: int, stop: int, piece_bytes: int = PIECE_BYTES
+    ) -> AsyncGenerator[bytes, None]:
+        stream, at = await self._stream(self._name(key), start, stop, piece_bytes)
         while at < stop:
             try:
                 piece = bytes(await anext(stream))
@@ -76,18 +78,20 @@ class S3Storage(Storage):
             if wanted:
                 yield wanted
 
-    async def _stream(self, name: str, start: int, stop: int) -> tuple[AsyncIterator[Any], int]:
+    async def _stream(
+        self, name: str, start: int, stop: int, piece_bytes: int
+    ) -> tuple[AsyncIterator[Any], int]:
         """The object from somewhere at or before `start` on, and from where."""
         if start:
             try:
                 found = await obstore.get_async(self._store, name, options={"range": (start, stop)})
-                return aiter(found.stream(PIECE_BYTES)), start
+                return aiter(found.stream(piece_bytes)), start
             except NotFoundError:
                 raise NotStored from None
             except (BaseError, OSError):
                 pass  # some servers send the part but do not call it one: then all, and skip
         found = await _asked(obstore.get_async(self._store, name))
-        return aiter(found.stream(PIECE_BYTES)), 0
+        return aiter(found.stream(piece_bytes)), 0
 
     async def size(self, key: str) -> int | None:
         return await self._size(self._name(key))

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -108,28 +108,52 @@ class Spool:
     async def _write(
         self, file: BinaryIO, parts: AsyncIterator[bytes], most: int
     ) -> tuple[int, str]:
-        """Large enough at a time that a thread is worth it."""
-        digest, size, waiting = _md5(), 0, bytearray()
-
-        def write(content: bytes | bytearray) -> None:
-            digest.update(content)
-            file.write(content)
-
-        async for part in parts:
-            size += len(part)
-            if size > most:
-                raise TooLong
-            waiting += part
-            if len(waiting) >= WRITTEN_AT_ONCE:
-                content, waiting = waiting, bytearray()
-                await self.off_loop(write, content)
-        await self.off_loop(write, waiting)
+        """Large enough at a time that a thread is worth it, and while the next arrives."""
+        digest, size, waiting = _md5(), 0, list[bytes]()
+        async with self._one_at_a_time() as begin:
+            held = 0
+            async for part in parts:
+                size += len(part)
+                if size > most:
+                    raise TooLong
+                waiting.append(part)
+                held += len(part)
+                if held >= WRITTEN_AT_ONCE:
+                    await begin(_write, file, digest, waiting)
+                    waiting, held = [], 0
+            await begin(_write, file, digest, waiting)
         return size, _base64(digest.digest())
+
+    @asynccontextmanager
+    async def _one_at_a_time(self) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+        """Work off the loop, each begun when the one before is done; in the end all are."""
+        last: asyncio.Future[None] | None = None
+
+        async def begin(work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+            nonlocal last
+            if last:
+                await last
+            last = asyncio.ensure_future(self.off_loop(work, *args, **kwargs))
+
+        try:
+            yield begin
+            if last:
+                await last
+        finally:
+            if last and not last.done():
+                await asyncio.wait([last])
 
 
 def _create(path: Path) -> None:
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _write(file: BinaryIO, digest: "hashlib._Hash", parts: Sequence[bytes]) -> None:
+    content = memoryview(b"".join(parts))
+    digest.update(content)
+    while content:  # a disk that fills up takes some of it first
+        content = content[file.write(content) :]
 
 
 def _md5() -> "hashlib._Hash":

@@ -141,6 +141,7 @@ class Application:
 
     async def _answer(self, request: Request, methods: Methods | None) -> Response:
         try:
+            request.require_modest_head()
             if request.method == "OPTIONS" and (found := self._cross_origin.preflight(request)):
                 return found
             return await _route(request, methods).handler(request)
@@ -178,6 +179,7 @@ async def _stream(
             async for part in parts:
                 async with asyncio.timeout(STALL_SECONDS):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
+                await asyncio.sleep(0)  # others, and word that the client is gone, come first
                 if gone.done():
                     return
         await send({"type": "http.response.body", "body": b""})

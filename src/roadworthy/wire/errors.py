@@ -123,6 +123,12 @@ class TooManyRequests(_Plain):
         super().__init__(headers={"retry-after": str(retry_after)})
 
 
+class HeadTooLarge(_Plain):
+    """431: the first line and the headers are more than anybody needs."""
+
+    status = 431
+
+
 class ServerError(_Plain):
     """500: a fault of ours."""
 

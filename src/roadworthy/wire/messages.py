@@ -18,13 +18,22 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from roadworthy.wire.errors import BadRequest, RequestTimeout, ServiceUnavailable, TooLarge
+from roadworthy.wire.errors import (
+    BadRequest,
+    HeadTooLarge,
+    Refusal,
+    RequestTimeout,
+    ServiceUnavailable,
+    TooLarge,
+)
 from roadworthy.wire.proxies import Networks, client_behind
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+MOST_HEAD_BYTES = 32 * 1024
+"""Of its first line and headers."""
 MOST_BODY_BYTES = 256 * 1024
 """A profile takes less, with every character of a long text escaped."""
 BODY_SECONDS = 30
@@ -37,6 +46,9 @@ SLOWEST_BYTES_A_SECOND = 8 * 1024
 """Of a body taken part by part, after its first `BODY_SECONDS`: a poor signal does better."""
 MOST_STREAMS = 256
 """Bodies that are taken part by part in this process at once."""
+PART_BYTES = 256 * 1024
+PART_SECONDS = 1
+"""What arrived is handed on when it is as much, or has waited as long, once more arrives."""
 
 MOST_DISCARDED_BYTES = 16 * 1024 * 1024
 DISCARD_SECONDS = 5
@@ -102,6 +114,12 @@ class Request:
         self._is_received = scope["http_version"] in {"1.0", "1.1"} and not (
             b"content-length" in self.headers or b"transfer-encoding" in self.headers
         )
+
+    def require_modest_head(self) -> None:
+        """Raise `HeadTooLarge` where reading what it says could take long."""
+        size = len(self.path) + len(self.query) + sum(map(len, self.headers.values()))
+        if size > MOST_HEAD_BYTES:
+            raise HeadTooLarge
 
     def header(self, name: bytes) -> str | None:
         """The value of the header `name`, the last one if it was sent more than once."""
@@ -196,21 +214,33 @@ class Request:
         try:
             while not self._is_received:
                 seconds = BODY_SECONDS + size / SLOWEST_BYTES_A_SECOND
-                part = await self._part_within(began + seconds - time.monotonic())
+                part, trouble = await self._part_within(began + seconds - time.monotonic())
                 size += len(part)
                 if size > most:
                     raise TooLarge(most)
                 if part:
                     yield part
+                if trouble:
+                    raise trouble
         finally:
             _arriving.streams -= 1
 
-    async def _part_within(self, seconds: float) -> bytes:
+    async def _part_within(self, seconds: float) -> tuple[bytes, Refusal | None]:
+        """Some of what arrives, as a server hands it out in small pieces, and why no more does."""
+        pieces, size, began = list[bytes](), 0, time.monotonic()
         try:
             async with asyncio.timeout(min(seconds, BODY_SECONDS)):
-                return await self._next_part()
+                while not self._is_received and size < PART_BYTES:
+                    piece = await self._next_part()
+                    pieces.append(piece)
+                    size += len(piece)
+                    if time.monotonic() > began + PART_SECONDS:
+                        break
         except TimeoutError:
-            raise RequestTimeout from None
+            return b"".join(pieces), RequestTimeout()
+        except BadRequest as trouble:
+            return b"".join(pieces), trouble
+        return b"".join(pieces), None
 
     async def _next_part(self) -> bytes:
         message = await self._receive()
