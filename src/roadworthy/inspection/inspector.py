@@ -146,7 +146,10 @@ class Inspector:
 
     def _running(self) -> Parser:
         with self._starting:
-            if self._parser is None or self._parser.has_ended:
+            if self._parser is not None and self._parser.has_ended:
+                self._parser.stop()
+                self._parser = None
+            if self._parser is None:
                 self._parser = Parser()
             return self._parser
 

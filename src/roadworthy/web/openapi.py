@@ -195,7 +195,10 @@ def _responses(method: str, operation: Operation) -> Schema:
 
 def _usual_answers(method: str, operation: Operation) -> Mapping[int, str]:
     """What every such request may be answered."""
-    usual = {503: "Busy, or a part we need is away: try again later"}
+    usual = {
+        431: "The first line and the headers are too large",
+        503: "Busy, or a part we need is away: try again later",
+    }
     if operation.signed_in or operation.may_be_signed_in:
         usual[401] = "Not signed in, or the token is refused"
     if operation.conditional and method in {"GET", "HEAD"}:
