@@ -144,6 +144,40 @@ def test_everything_of_a_closed_account_goes(
     assert len(filed.keys()) == 2 * 5
 
 
+def test_images_of_dbs_certificates_go_six_months_after_they_were_withdrawn(
+    filed: Filing, client: Client, settings: dict[str, str]
+) -> None:
+    """What was handed in stays in the record; other evidence keeps its file."""
+    tables = filed.tables
+    driver = with_profile(tables, new_driver(tables))
+    kinds = ("dbs", "enchanced_dbs", "medical_check")
+    older = {kind: upload_blob(client, driver) for kind in kinds}
+    recent = upload_blob(client, driver)
+    attach(client, driver, **{kind: blob.signed_id for kind, blob in older.items()})
+    attach(client, driver, dbs=recent.signed_id, enchanced_dbs=None, medical_check=None)
+    attach(client, driver, dbs=upload(client, driver))
+    submissions = tables["submissions"]
+    for blobs, days in ((older.values(), 181), ([recent], 179)):
+        withdrawn = update(submissions).where(
+            submissions.c.blob_id.in_(blob.id for blob in blobs),
+            submissions.c.withdrawn_at.is_not(None),
+        )
+        tables.execute(withdrawn.values(withdrawn_at=NOW - timedelta(days=days)))
+    before = tables.rows("submissions", user_id=driver.id)
+    gone = [older["dbs"].id, older["enchanced_dbs"].id]
+    listed = run("maintain", "--dry-run", settings=settings).stdout.splitlines()
+    assert [line.partition(":")[0] for line in listed[:2]] == [f"file {id_}" for id_ in gone]
+
+    _maintain(filed, settings)
+
+    rows = {row["id"]: row for row in tables.rows("blobs", user_id=driver.id)}
+    assert [rows[id_]["uploaded_at"] for id_ in gone] == [None, None]
+    stay = {row["key"] for id_, row in rows.items() if id_ not in gone}
+    assert filed.keys() == stay
+    assert len(stay) == 3
+    assert tables.rows("submissions", user_id=driver.id) == before
+
+
 def test_by_a_clock_that_was_ahead_nothing_goes(
     filed: Filing, client: Client, settings: dict[str, str]
 ) -> None:

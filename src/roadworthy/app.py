@@ -171,7 +171,7 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await purge(database, purge_dead_jobs, until - kept)
         await purge(database, purge_exports, until)
         await erasure.erase(until - kept)
-        await purging.purge()
+        await purging.purge(until)
         await purging.sweep()
 
     handlers = {

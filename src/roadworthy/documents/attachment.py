@@ -15,6 +15,8 @@ COMPLIANCE_SLOTS = (
     "child_safeguard_training",
 )
 """A file put here is a submission of that kind."""
+DBS_SLOTS = ("dbs", "enchanced_dbs")
+"""Those for certificates of the Disclosure and Barring Service."""
 SLOTS = ("cv", *COMPLIANCE_SLOTS)
 """Places for one file each."""
 LISTS = ("documents", "driving_license")

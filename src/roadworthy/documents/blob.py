@@ -14,6 +14,9 @@ from roadworthy.wire.values import BLANK, INVALID, SPACES, Refused, is_blank
 
 LIFETIME = timedelta(days=1)
 """How long a blob waits to be attached."""
+DBS_IMAGE_LIFETIME = timedelta(days=180)
+"""How long the image of a DBS certificate is kept once it is withdrawn, undecided: generally no
+longer than six months (DBS code of practice)."""
 MOST_UNATTACHED = 60
 """Blobs of one driver that wait: more than a profile has places for."""
 

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from roadworthy.database import Database
-from roadworthy.documents.blob import LIFETIME
+from roadworthy.documents.blob import DBS_IMAGE_LIFETIME, LIFETIME
 from roadworthy.documents.queries import (
     condemn_blobs,
+    condemn_outlived,
     find_condemned,
     find_going,
+    find_outlived,
     find_unattached,
     forget_bytes,
     has_blobs,
@@ -35,11 +37,15 @@ class Purging:
         self._storage = storage
         self._clock = clock
 
-    async def purge(self) -> None:
-        """Blobs that waited a day to be attached, and files that never arrived whole."""
-        until = self._clock() - LIFETIME
+    async def purge(self, by: datetime) -> None:
+        """Blobs that had waited a day to be attached, images of DBS certificates whose time was
+        over `by` then, and files that never arrived whole."""
+        until = by - LIFETIME
         while old := await self._database.report(find_unattached, until, AT_ONCE):
             await self._database.write(condemn_blobs, old, self._clock())
+        until = by - DBS_IMAGE_LIFETIME
+        while old := await self._database.report(find_outlived, until, AT_ONCE):
+            await self._database.write(condemn_outlived, old, until, self._clock())
         while condemned := await self._database.report(find_condemned, AT_ONCE):
             for blob_id, key in condemned:
                 if key is not None:
@@ -64,6 +70,10 @@ class Purging:
                 reason = f"attached nowhere since {_shown(blob.unattached_since)}"
             whose = f"file {blob.id} of driver {blob.user_id}"
             yield Going(f"{whose}, {blob.byte_size} bytes", reason)
+        until = self._clock() - DBS_IMAGE_LIFETIME
+        for blob_id in await self._database.report(find_outlived, until):
+            reason = f"the image of a DBS certificate, withdrawn before {_shown(until)}"
+            yield Going(f"file {blob_id}", reason)
         async for file in self._nameless():
             reason = f"no file has them, stored on {_shown(file.modified_at)}"
             yield Going(f"bytes {file.key}, {file.byte_size} bytes", reason)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from roadworthy.accounts import users
 from roadworthy.database import Connection, Prepared, json_rows
 from roadworthy.documents.access import Subject, Viewer
-from roadworthy.documents.attachment import COMPLIANCE_SLOTS
+from roadworthy.documents.attachment import COMPLIANCE_SLOTS, DBS_SLOTS
 from roadworthy.documents.blob import LIFETIME, MOST_UNATTACHED, UNKNOWN_TYPE, NewBlob
 from roadworthy.documents.tables import attachments, blobs, file_views, submissions
 from roadworthy.jobs import MOST_IN_A_WRITE, delete_some
@@ -400,6 +400,35 @@ def find_unattached(connection: Connection, until: datetime, most: int) -> list[
     """Blobs that wait to be attached since `until` or longer."""
     old = select(blobs.c.id).where(blobs.c.unattached_since <= until, blobs.c.purged_at.is_(None))
     return list(connection.execute(old.order_by(blobs.c.unattached_since).limit(most)).scalars())
+
+
+def find_outlived(connection: Connection, until: datetime, most: int | None = None) -> list[int]:
+    """Images of DBS certificates that were withdrawn at `until` or before, and that nothing else
+    holds."""
+    rows = connection.execute(
+        select(blobs.c.id).where(_is_outlived(until)).order_by(blobs.c.id).limit(most)
+    )
+    return list(rows.scalars())
+
+
+def condemn_outlived(
+    connection: Connection, blob_ids: Collection[int], until: datetime, now: datetime
+) -> None:
+    """Of these, what is still so is to go; that it was handed in is kept."""
+    connection.execute(
+        update(blobs).where(blobs.c.id.in_(blob_ids), _is_outlived(until)).values(purged_at=now)
+    )
+
+
+def _is_outlived(until: datetime) -> ColumnElement[bool]:
+    evidence = exists().where(submissions.c.blob_id == blobs.c.id).select_from(submissions)
+    is_old = and_(submissions.c.kind.in_(DBS_SLOTS), submissions.c.withdrawn_at <= until)
+    return and_(
+        _has_bytes,
+        ~_is_attached,
+        evidence.where(is_old),
+        ~evidence.where(or_(submissions.c.withdrawn_at.is_(None), ~is_old)),
+    )
 
 
 def condemn_blobs(connection: Connection, blob_ids: Collection[int], now: datetime) -> None:
