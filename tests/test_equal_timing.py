@@ -21,7 +21,7 @@ from tests.support.timing import measured, told_apart, told_apart_twice
 from tests.test_moved_passwords import devises
 from tests.test_storm import AT_FULL_COST
 
-ROUNDS = 500 if SOAK else 100
+ROUNDS = 500 if SOAK else 60
 """Of each kind, by a service; and as many as there are in the soak where nothing is asked."""
 MANY = 500
 

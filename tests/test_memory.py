@@ -13,7 +13,7 @@ from tests.support.processes import megabytes
 from tests.support.service import Service
 from tests.support.tables import open_tables
 
-REQUESTS = 1_000_000 if SOAK else 4_000
+REQUESTS = 1_000_000 if SOAK else 3_000
 CONNECTIONS = 4
 MOST_GROWTH = 36 if SOAK else 8
 """Megabytes: what renderings and database pages may be kept, once there are that many."""
