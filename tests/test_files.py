@@ -318,13 +318,16 @@ def test_a_document_is_never_inline(client: Client, driver: Driver) -> None:
     assert (answer.header("content-disposition") or "").startswith("attachment; ")
 
 
-def test_who_looks_is_recorded_and_who_asks_how_long_it_is_is_not(
+def test_who_is_shown_a_file_is_recorded_and_who_is_shown_none_is_not(
     shown: tuple[str, bytes], driver: Driver, filing: Filing
 ) -> None:
     url, _ = shown
     fetch(url, "HEAD")
     fetch(f"{url}?disposition=inline", headers={"range": "bytes=999999-"})
     fetch(_edited(url))
+    known = {"if-none-match": fetch(url, "HEAD").header("etag") or ""}
+    assert fetch(url, headers=known).status == 304
+    assert fetch(url, headers={**known, "range": "bytes=5-6"}).status == 304
     assert filing.tables.rows("file_views", user_id=driver.id) == []
     fetch(url)
     fetch(f"{url}?disposition=inline", headers={"range": "bytes=5-6"})

@@ -124,10 +124,9 @@ def test_files_that_nobody_reads_are_not_piled_up(
 ) -> None:
     url = _shown(client, drivers[0], 19 * MEGABYTE)
     before = megabytes(service)
-    unread = []
-    for _ in range(150):
-        unread.append(dial(service.url))
-        unread[-1].sendall(_get(url))
+    unread = [dial(service.url) for _ in range(150)]
+    for connection in unread:
+        connection.sendall(_get(url))
     time.sleep(2)
     assert megabytes(service) - before < MOST_GROWTH_UNREAD
     assert fetch(url).status == 503, "there was room for all of them"

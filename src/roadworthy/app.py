@@ -70,6 +70,7 @@ class _Parts:
 
     database: Database
     storage: Storage
+    files: Files
     inspector: Inspector
     passwords: Passwords
     throttle: Throttle
@@ -78,11 +79,13 @@ class _Parts:
     @classmethod
     def of(cls, settings: Settings, secrets: tuple[str, ...]) -> "_Parts":
         database = open_database(settings.database_url)
+        storage = storage_of(settings)
         passwords = Passwords(settings.devise_pepper)
         throttle = Throttle(database, settings, secrets[0], _now)
         return cls(
             database,
-            storage_of(settings),
+            storage,
+            Files(database, storage, settings.max_file_mb * MEGABYTE, _now),
             Inspector(ClamAV(settings.clamav) if settings.clamav else None),
             passwords,
             throttle,
@@ -123,8 +126,7 @@ def create_app(
         await kinds.stop()
         await parts.close()
 
-    throttle = Throttle(parts.database, settings, signing_secrets(settings)[0], _now)
-    handover = Handover(parts.database, parts.storage, parts.passwords, throttle, _now)
+    handover = Handover(parts.database, parts.files, parts.passwords, parts.throttle, _now)
     pages = (*AccountPages(parts.recovery), *ExportPages(handover))
     application = Application(
         (*api, *WebRoutes(parts.database, api, settings, _now), *pages),
@@ -216,7 +218,7 @@ def describe(settings: Settings) -> bytes:
 def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[Route, ...]:
     database, passwords = parts.database, parts.passwords
     tokens, signatures = Tokens(secrets), Signatures(secrets)
-    files = Files(database, parts.storage, settings.max_file_mb * MEGABYTE, _now)
+    files = parts.files
     checking = Checking(database, files, parts.inspector, signatures, _now)
     documents = Documents(files, checking, signatures, settings.public_url, _now)
     guard = Guard(database, tokens, _now)

@@ -14,6 +14,7 @@ from roadworthy.documents.blob import MEGABYTE, NewBlob, content_type_value, fil
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
+from roadworthy.documents.leaving import begun
 from roadworthy.documents.links import Links, Outlook
 from roadworthy.documents.moving import Moved, Moving
 from roadworthy.documents.purging import Going, Purging
@@ -31,7 +32,7 @@ from roadworthy.documents.queries import (
     size_stored,
     take_out_files,
 )
-from roadworthy.documents.routes import DocumentRoutes, begun
+from roadworthy.documents.routes import DocumentRoutes
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.tables import attachments, blobs, file_views, submissions
 from roadworthy.documents.wanted import Wanted, judge_files

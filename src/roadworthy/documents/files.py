@@ -11,6 +11,7 @@ from datetime import datetime
 
 from roadworthy.database import Database
 from roadworthy.documents.blob import NewBlob, too_big
+from roadworthy.documents.leaving import Leaving
 from roadworthy.documents.queries import (
     Blob,
     TooManyBlobs,
@@ -44,6 +45,7 @@ class Files:
         self._clock = clock
         self._arriving: Counter[int] = Counter()
         self.storage = storage
+        self.leaving = Leaving()
         self.most_bytes = most_bytes
 
     @contextmanager

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qs, quote
@@ -23,6 +23,7 @@ from roadworthy.documents.blob import (
     judge_blob,
 )
 from roadworthy.documents.files import RETRY_SECONDS, Files
+from roadworthy.documents.leaving import begun
 from roadworthy.documents.links import VIEW_PATH
 from roadworthy.documents.queries import (
     Blob,
@@ -35,7 +36,7 @@ from roadworthy.documents.queries import (
 )
 from roadworthy.documents.schemas import BlobBody, Direct
 from roadworthy.documents.signatures import Permission, Signatures
-from roadworthy.storage import Download, NotStored, Upload, new_key
+from roadworthy.storage import Download, Upload, new_key
 from roadworthy.storage.core import UPLOAD_SECONDS
 from roadworthy.wire import (
     BadRequest,
@@ -48,10 +49,10 @@ from roadworthy.wire import (
     Request,
     Response,
     Route,
-    ServiceUnavailable,
     StreamedResponse,
     TooManyRequests,
     Unprocessable,
+    has_already,
     instant_text,
     json_response,
     nested,
@@ -67,13 +68,6 @@ Manner = Literal["attachment", "inline"]
 
 UPLOAD_PATH = "/rails/active_storage/disk/{token}"
 MOST_BLOB_BYTES = 16 * 1024
-MOST_LEAVING = 96
-"""Files that are sent by this process at once: who takes them slowly holds some memory of ours,
-which is as much as sixteen pieces."""
-FEW_LEAVING = 16
-PIECE_OF_FEW, PIECE_OF_MANY = 256 * 1024, 64 * 1024
-"""Large pieces go out faster, and are for as many as there is memory for."""
-
 SANDBOX = "sandbox; default-src 'none'"
 _NOT_PLAIN = re.compile(r'[^ -~]|["\\%]')
 
@@ -98,7 +92,6 @@ class DocumentRoutes:
         self._public_url = public_url
         self._clock = clock
         self._idempotency = Idempotency(database, clock)
-        self._leaving = 0
 
     def __iter__(self) -> Iterator[Route]:
         announcing = _announcing(self._files.most_bytes)
@@ -186,18 +179,20 @@ class DocumentRoutes:
         wanted = part_wanted(
             request.header(b"range"), request.header(b"if-range"), _etag(file), file.byte_size
         )
+        if has_already(request, _etag(file)):
+            return _handed_out(file, manner, None, _nothing())
         if request.method == "HEAD":
             return _handed_out(file, manner, wanted, _nothing())
-        if self._leaving >= MOST_LEAVING:
-            raise ServiceUnavailable
-        await self._record(permission, file, manner)
-        if manner == "attachment":
-            download = Download(file.content_type, _disposition(manner, file.filename))
-            url = self._storage.direct_download(file.key, download)
-            if url is not None:
+        with ExitStack() as leaving:
+            piece_bytes = leaving.enter_context(self._files.leaving.one())
+            await self._record(permission, file, manner)
+            if url := self._elsewhere(file, manner):
                 return Response(302, headers={"location": url})
-        content = await self._begun(file, wanted or Part(0, file.byte_size))
-        return _handed_out(file, manner, wanted, content)
+            part = wanted or Part(0, file.byte_size)
+            content = await begun(self._storage.read(file.key, part.start, part.stop, piece_bytes))
+            response = _handed_out(file, manner, wanted, content)
+            response.done = leaving.pop_all().close
+            return response
 
     async def _permitted(self, request: Request) -> tuple[Permission, Viewable]:
         """What the URL allows, as far as it still does. Raises `NotFound`."""
@@ -220,19 +215,12 @@ class DocumentRoutes:
             self._clock(),
         )
 
-    async def _begun(self, file: Viewable, part: Part) -> AsyncGenerator[bytes, None]:
-        """The bytes, of which there are some: what is wrong with them shows before we answer."""
-        size = PIECE_OF_FEW if self._leaving < FEW_LEAVING else PIECE_OF_MANY
-        return self._sent(await begun(self._storage.read(file.key, part.start, part.stop, size)))
-
-    async def _sent(self, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        self._leaving += 1
-        try:
-            async with aclosing(parts):
-                async for part in parts:
-                    yield part
-        finally:
-            self._leaving -= 1
+    def _elsewhere(self, file: Viewable, manner: Manner) -> str | None:
+        """Where the storage hands it out itself, if it does."""
+        if manner != "attachment":
+            return None
+        download = Download(file.content_type, _disposition(manner, file.filename))
+        return self._storage.direct_download(file.key, download)
 
     def _base(self, request: Request) -> str:
         return self._public_url or request.base_url
@@ -266,7 +254,7 @@ def _manner(request: Request, file: Viewable) -> Manner:
 
 def _handed_out(
     file: Viewable, manner: Manner, part: Part | None, content: AsyncGenerator[bytes, None]
-) -> Response:
+) -> StreamedResponse:
     headers = {
         "accept-ranges": "bytes",
         "content-disposition": _disposition(manner, file.filename),
@@ -292,23 +280,6 @@ def _disposition(manner: Manner, filename: str) -> str:
     """With the name as any client reads it, and as it is (RFC 6266, 4.3)."""
     plain = _NOT_PLAIN.sub("_", filename)
     return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-async def begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The same parts, of which there is one: whatever is wrong shows before we answer."""
-    try:
-        first = await anext(parts)
-    except NotStored:
-        log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
-        raise NotFound from None
-    return _after(first, parts)
-
-
-async def _after(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(parts):
-        yield first
-        async for part in parts:
-            yield part
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:

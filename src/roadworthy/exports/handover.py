@@ -1,6 +1,7 @@
 """Hands the download to who has the link and can sign in to the account that it was mailed to."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
 from datetime import datetime
 
 from roadworthy.accounts import (
@@ -13,9 +14,8 @@ from roadworthy.accounts import (
     stored_address,
 )
 from roadworthy.database import Database
-from roadworthy.documents import Viewer, begun, record_view
+from roadworthy.documents import Files, Viewer, begun, record_view
 from roadworthy.exports.queries import Export, find_export
-from roadworthy.storage import Storage
 
 
 class Handover:
@@ -24,13 +24,13 @@ class Handover:
     def __init__(
         self,
         database: Database,
-        storage: Storage,
+        files: Files,
         passwords: Passwords,
         throttle: Throttle,
         clock: Callable[[], datetime],
     ):
         self._database = database
-        self._storage = storage
+        self._files = files
         self._passwords = passwords
         self._throttle = throttle
         self._clock = clock
@@ -56,10 +56,18 @@ class Handover:
         await self._database.write(give_tries_back, attempt.counters, self._clock())
         return True
 
-    async def hand_out(self, user_id: int, export: Export) -> AsyncGenerator[bytes, None]:
-        """The bytes; that the driver got them is on disk before."""
+    async def hand_out(
+        self, user_id: int, export: Export
+    ) -> tuple[AsyncGenerator[bytes, None], Callable[[], None]]:
+        """The bytes, and what to call when they are sent; that the driver got them is on disk.
+
+        Raises a 404 or 503 `Refusal`.
+        """
         viewer, now = Viewer("driver", user_id), self._clock()
-        await self._database.write_one(
-            record_view, user_id, export.blob_id, viewer, "attachment", now
-        )
-        return await begun(self._storage.read(export.key, 0, export.byte_size))
+        with ExitStack() as leaving:
+            piece_bytes = leaving.enter_context(self._files.leaving.one())
+            await self._database.write_one(
+                record_view, user_id, export.blob_id, viewer, "attachment", now
+            )
+            parts = self._files.storage.read(export.key, 0, export.byte_size, piece_bytes)
+            return await begun(parts), leaving.pop_all().close

@@ -49,15 +49,17 @@ class ExportPages:
         user_id, export = found
         if not await self._handover.signs_in(user_id, email, password, request.client):
             return _form(HTTPStatus.UNPROCESSABLE_ENTITY, token, email, wrong=True)
-        content = await self._handover.hand_out(user_id, export)
-        return _file(content, export.byte_size, base64.b64decode(export.checksum).hex())
+        content, done = await self._handover.hand_out(user_id, export)
+        response = _file(content, export.byte_size, base64.b64decode(export.checksum).hex())
+        response.done = done
+        return response
 
 
 def _form(status: int, token: str, email: str = "", *, wrong: bool = False) -> Response:
     return private_page(status, "export.html", token=token, email=email, wrong=wrong)
 
 
-def _file(content: AsyncGenerator[bytes, None], size: int, digest: str) -> Response:
+def _file(content: AsyncGenerator[bytes, None], size: int, digest: str) -> StreamedResponse:
     response = StreamedResponse(
         200,
         content,

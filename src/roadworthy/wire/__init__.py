@@ -16,7 +16,7 @@ from roadworthy.wire.errors import (
     Unprocessable,
 )
 from roadworthy.wire.forms import FormLimits, is_form, received_form
-from roadworthy.wire.headers import STRICT_TRANSPORT, etag_of
+from roadworthy.wire.headers import STRICT_TRANSPORT, etag_of, has_already
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
 from roadworthy.wire.messages import (
@@ -69,6 +69,7 @@ __all__ = [
     "Unprocessable",
     "erase_answers",
     "etag_of",
+    "has_already",
     "instant_text",
     "is_form",
     "json_response",

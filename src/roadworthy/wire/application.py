@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
 
 import structlog
 
@@ -25,8 +24,8 @@ from roadworthy.wire.headers import (
     NO_STORE,
     HeaderList,
     etag_of,
+    has_already,
     headers_of,
-    matches,
 )
 from roadworthy.wire.messages import (
     Receive,
@@ -108,6 +107,16 @@ class Application:
         request = Request(scope, receive, self._trusted_proxies)
         methods = self._routes.get(request.path) or self._find(request)
         response = await self._answer(request, methods)
+        try:
+            await self._send(request, response, started, receive, send)
+        finally:
+            if isinstance(response, StreamedResponse):
+                await response.close()
+        self._note(request, methods, response.status, time.perf_counter() - started)
+
+    async def _send(
+        self, request: Request, response: Response, started: float, receive: Receive, send: Send
+    ) -> None:
         if not await request.discard_rest():
             response.headers = {**(response.headers or {}), "connection": "close"}
         _make_conditional(request, response)
@@ -121,7 +130,6 @@ class Application:
         else:
             body = response.body if _has_body(request, response) else b""
             await send({"type": "http.response.body", "body": body})
-        self._note(request, methods, response.status, time.perf_counter() - started)
 
     def _find(self, request: Request) -> Methods | None:
         """What is behind a path that is no route's to the letter; the request's becomes that."""
@@ -175,13 +183,12 @@ async def _stream(
     """
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
-        async with aclosing(response.parts) as parts:
-            async for part in parts:
-                async with asyncio.timeout(STALL_SECONDS):
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-                await asyncio.sleep(0)  # others, and word that the client is gone, come first
-                if gone.done():
-                    return
+        async for part in response.parts:
+            async with asyncio.timeout(STALL_SECONDS):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await asyncio.sleep(0)  # others, and word that the client is gone, come first
+            if gone.done():
+                return
         await send({"type": "http.response.body", "body": b""})
     except (TimeoutError, StorageAway):
         pass
@@ -228,7 +235,5 @@ def _make_conditional(request: Request, response: Response) -> None:
         return
     if response.etag is None:
         response.etag = etag_of(response.body)
-    if request.method in {"GET", "HEAD"}:
-        known = request.header(b"if-none-match")
-        if known is not None and matches(known, response.etag):
-            response.status = 304
+    if has_already(request, response.etag):
+        response.status = 304

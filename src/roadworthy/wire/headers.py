@@ -3,7 +3,7 @@
 import hashlib
 import time
 
-from roadworthy.wire.messages import Response
+from roadworthy.wire.messages import Request, Response
 
 HeaderList = list[tuple[bytes, bytes]]
 
@@ -29,6 +29,12 @@ BODILESS = frozenset({204, 304})
 def etag_of(body: bytes) -> str:
     """The weak entity tag that the documented API computes."""
     return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def has_already(request: Request, etag: str) -> bool:
+    """Whether who asks has what `etag` tags, and wants it only if it is another now."""
+    known = request.header(b"if-none-match")
+    return request.method in {"GET", "HEAD"} and known is not None and matches(known, etag)
 
 
 def matches(if_none_match: str, etag: str) -> bool:

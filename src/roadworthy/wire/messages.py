@@ -326,9 +326,12 @@ class Response:
 
 
 class StreamedResponse(Response):
-    """An answer of `length` bytes that come as `parts`, kept by nobody; HEAD asks for none."""
+    """An answer of `length` bytes that come as `parts`, kept by nobody; HEAD asks for none.
 
-    __slots__ = ("_length", "parts")
+    `done`, which may be set, is called once nobody asks for more, whatever became of it.
+    """
+
+    __slots__ = ("_length", "done", "parts")
 
     def __init__(
         self,
@@ -344,11 +347,19 @@ class StreamedResponse(Response):
         self.cache_control = "private, no-store"
         self.parts = parts
         self._length = length
+        self.done: Callable[[], None] = lambda: None
 
     @property
     def length(self) -> int:
         """Of the whole body, in bytes."""
         return self._length
+
+    async def close(self) -> None:
+        """Ask for no more."""
+        try:
+            await self.parts.aclose()
+        finally:
+            self.done()
 
 
 def json_response(status: int, value: object, headers: dict[str, str] | None = None) -> Response:

@@ -1,0 +1,58 @@
+"""Files on their way out of this process, not more at once than there is memory for."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+
+import structlog
+
+from roadworthy.storage import NotStored
+from roadworthy.wire import NotFound, ServiceUnavailable
+
+log = structlog.get_logger()
+
+MOST_LEAVING = 96
+"""Who takes a file slowly holds some memory of ours, which is as much as sixteen pieces."""
+FEW_LEAVING = 16
+PIECE_OF_FEW, PIECE_OF_MANY = 256 * 1024, 64 * 1024
+"""Large pieces go out faster, and are for as many as there is memory for."""
+
+
+class Leaving:
+    """Counts the files that this process hands out, whoever asked."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @contextmanager
+    def one(self) -> Iterator[int]:
+        """For as long as one more leaves: in pieces of how many bytes.
+
+        Raises `ServiceUnavailable` when too many do.
+        """
+        if self._count >= MOST_LEAVING:
+            raise ServiceUnavailable
+        self._count += 1
+        try:
+            yield PIECE_OF_FEW if self._count <= FEW_LEAVING else PIECE_OF_MANY
+        finally:
+            self._count -= 1
+
+
+async def begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same parts, of which there is one: whatever is wrong shows before we answer.
+
+    Raises `NotFound`, and what `parts` does.
+    """
+    try:
+        first = await anext(parts)
+    except NotStored:
+        log.error("storage", reason="a file is missing")  # noqa: TRY400 -- no traceback
+        raise NotFound from None
+    return _after(first, parts)
+
+
+async def _after(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(parts):
+        yield first
+        async for part in parts:
+            yield part
