@@ -37,6 +37,11 @@ def confine(memory_bytes: int, cpu_seconds: int) -> None:
     _shut_ways_out()
 
 
+def can_shut_ways_out() -> bool:
+    """Whether system calls can be refused here; else the limits have to do."""
+    return platform.machine() in _MACHINES and _FILTERS.exists()
+
+
 def _first_to_go_when_memory_is_short() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -67,6 +72,19 @@ _WAYS_OUT: dict[str, tuple[int | None, int | None]] = {
     "execveat": (322, 281),
     "kill": (62, 129),
     "tkill": (200, 130),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "process_madvise": (440, 440),
+    "kcmp": (312, 272),
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -95,9 +113,35 @@ _WAYS_OUT: dict[str, tuple[int | None, int | None]] = {
     "fchmodat": (268, 53),
     "chown": (92, None),
     "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "name_to_handle_at": (303, 264),
+    "inotify_add_watch": (254, 27),
+    "fanotify_init": (300, 262),
+    "chroot": (161, 51),
+    "pivot_root": (155, 41),
+    "umount2": (166, 39),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "mount_setattr": (442, 442),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     "mount": (165, 40),
     "unshare": (272, 97),
     "setns": (308, 268),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
     "keyctl": (250, 219),
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
@@ -111,6 +155,7 @@ _JUMP_IF_EQUAL = 0x15
 _JUMP_IF_AT_LEAST = 0x35
 _RETURN = 0x06
 _OFFSET_OF_NUMBER, _OFFSET_OF_MACHINE = 0, 4
+_FILTERS = Path("/proc/sys/kernel/seccomp")
 _X32 = 0x40000000  # x86-64's calls by other numbers
 _KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | 1  # errno 1: EPERM
 
@@ -119,18 +164,19 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def _shut_ways_out() -> bool:
+def _shut_ways_out() -> None:
     """Refuse system calls that reach other files, processes or machines (seccomp(2)).
 
-    Where the processor is another one or the kernel has no filters, the limits have to do.
+    Raises `OSError` when the kernel takes no filter though it has them.
     """
-    if platform.machine() not in _MACHINES:
-        return False
+    if not can_shut_ways_out():
+        return
     column, machine = _MACHINES[platform.machine()]
     numbers = [calls[column] for calls in _WAYS_OUT.values()]
     program = _filter(machine, [number for number in numbers if number is not None])
     holder = _Program(len(program) // 8, program)
-    return _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(holder))
+    if not _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(holder)):
+        raise OSError(ctypes.get_errno(), "system calls cannot be refused")
 
 
 def _filter(machine: int, refused: list[int]) -> bytes:

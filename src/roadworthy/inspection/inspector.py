@@ -13,6 +13,7 @@ from typing import IO, Any, TypeVar
 import structlog
 
 from roadworthy.inspection.clamav import ClamAV
+from roadworthy.inspection.confinement import can_shut_ways_out
 from roadworthy.inspection.kinds import TYPES
 from roadworthy.inspection.parser import Limits, Parser, ParserEnded
 from roadworthy.inspection.refusals import FileRefused, InspectorBusy, Reason
@@ -150,6 +151,8 @@ class Inspector:
                 self._parser.stop()
                 self._parser = None
             if self._parser is None:
+                if not can_shut_ways_out():
+                    log.warning("inspection", reason="this system cannot refuse system calls")
                 self._parser = Parser()
             return self._parser
 
