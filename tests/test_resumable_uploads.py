@@ -1,18 +1,11 @@
 """Uploads through a signal that breaks, servers that are killed, and both storages (tus 1.0)."""
 
 import contextlib
-import hashlib
-import json
-import os
-import secrets
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,10 +17,8 @@ from tests.conftest import Filing, Place
 from tests.scenarios import resumable
 from tests.support.blobs import attach, followed, pdf
 from tests.support.client import Answer, Client
-from tests.support.cutting import cutting_proxy
 from tests.support.drivers import Driver, new_driver, with_profile
-from tests.support.processes import growth
-from tests.support.resumable import BODY_TYPE, TUS, UPLOADS_PATH, Resumable, begin
+from tests.support.resumable import BODY_TYPE, TUS, Resumable, begin
 from tests.support.scenario import Scenario, play
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
@@ -36,10 +27,6 @@ Connect = Callable[[str], Client]
 Start = Callable[..., Service]
 
 MEGABYTE = 1024 * 1024
-BROWSER = Path(__file__).parent / "browser"
-SIZE, CUTS = 200, 10
-MOST_GROWTH = 60
-"""Megabytes."""
 
 
 @pytest.fixture
@@ -230,50 +217,6 @@ def test_what_is_not_finished_goes_after_a_day(
 class _Running:
     def __init__(self, place: Place):
         self.place = place
-
-
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
-def test_the_stock_client_gets_through_a_connection_that_is_cut_ten_times(
-    place: Place, tables: Tables, start: Start, connect: Connect, tmp_path: Path
-) -> None:
-    assert (BROWSER / "node_modules" / "tus-js-client").is_dir(), (
-        "the stock clients are missing: run `scripts/setup dev npm`"
-    )
-    node = shutil.which("node") or shutil.which("nodejs")
-    assert node, "node is missing: run `scripts/setup dev npm`"
-    file, digest = tmp_path / "long.bin", hashlib.sha256()
-    with file.open("wb") as written:
-        for _ in range(SIZE):
-            piece = secrets.token_bytes(MEGABYTE)
-            digest.update(piece)
-            written.write(piece)
-    service = start(place.folder, {**place.settings, "ROADWORTHY_MAX_FILE_MB": str(SIZE)})
-    driver = with_profile(tables, new_driver(tables))
-    cuts = [(number + 1) * (SIZE // (CUTS + 2)) * MEGABYTE for number in range(CUTS)]
-
-    with cutting_proxy(service.url, cuts) as way, growth(service) as grown:
-        token = driver.signed["authorization"]
-        done = subprocess.run(
-            [node, str(BROWSER / "tus.js"), way.url + UPLOADS_PATH, token, str(file)],
-            env={**os.environ, "CHUNK": str(64 * MEGABYTE)},
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = json.loads(done.stdout)
-    assert (way.made, said["retries"] >= CUTS) == (CUTS, True), said
-    (blob,) = tables.rows("blobs")
-    stored = place.folder / "files" / blob["key"][:2] / blob["key"][2:4] / blob["key"]
-    with stored.open("rb") as stored_file:
-        assert hashlib.file_digest(stored_file, "sha256").digest() == digest.digest()
-    assert blob["filename"] == "long.bin"
-    assert grown() < MOST_GROWTH, "it is held in memory"
-    upload = Resumable(driver, urlsplit(said["url"]).path)
-    answer = upload.send(connect(service.url), "HEAD")
-    assert answer.header("upload-signed-id") == said["signedId"]
 
 
 def _row(tables: Tables, upload: Resumable) -> dict[str, Any]:
