@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pypdfium2
 import pytest
@@ -309,6 +309,57 @@ def test_a_file_is_an_attachment_unless_asked_otherwise(
     url, _ = shown
     said = followed(url + query).header("content-disposition") or ""
     assert said.startswith("attachment; ")
+
+
+@pytest.mark.parametrize(
+    ("filename", "saved"),
+    [
+        ("front.png", "front.png"),
+        ("FRONT.PNG", "FRONT.PNG"),
+        ("front", "front.png"),
+        ("dbs.html", "dbs.html.png"),
+        ("invoice.pdf.exe", "invoice.pdf.exe.png"),
+    ],
+)
+def test_a_file_is_saved_under_a_name_of_its_kind(
+    client: Client, driver: Driver, filename: str, saved: str
+) -> None:
+    """What a driver named like a page or a program is none on the machine of who looks."""
+    signed_id = upload(client, driver, png(), filename=filename, content_type=PNG_TYPE)
+    (card,) = attach(client, driver, driving_license=[signed_id])["driving_license"]
+    assert card["filename"] == filename
+    said = followed(card["url"]).header("content-disposition") or ""
+    assert f'filename="{saved}"' in said
+
+
+def test_what_is_signed_is_taken_to_the_letter(
+    shown: tuple[str, bytes], client: Client, driver: Driver
+) -> None:
+    url, _ = shown
+    signed_id = upload(client, driver)
+    for more in ("=", "==", " "):
+        assert fetch(url + quote(more)).status == 404
+        answer = driver.send(client, "PATCH", {"cv": signed_id + more})
+        assert (answer.status, answer.json) == (422, refused(cv="is invalid")), more
+
+
+def test_there_is_a_limit_to_what_is_handed_in_a_day(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    """Each is kept as evidence."""
+    first = upload_blob(client, driver)
+    attach(client, driver, dbs=first.signed_id)
+    (row,) = filing.tables.rows("submissions", user_id=driver.id)
+    del row["id"]
+    for _ in range(35):
+        filing.tables.add("submissions", **row)
+    before = driver.send(client, "GET").body
+
+    answer = driver.send(client, "PATCH", {"cpc": upload(client, driver)})
+
+    assert (answer.status, answer.header("retry-after")) == (429, "3600")
+    assert driver.send(client, "GET").body == before
+    attach(client, driver, cv=upload(client, driver))
 
 
 def test_a_document_is_never_inline(client: Client, driver: Driver) -> None:

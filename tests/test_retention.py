@@ -153,6 +153,8 @@ def test_images_of_dbs_certificates_go_six_months_after_they_were_withdrawn(
     kinds = ("dbs", "enchanced_dbs", "medical_check")
     older = {kind: upload_blob(client, driver) for kind in kinds}
     recent = upload_blob(client, driver)
+    attach(client, driver, cpc=older["dbs"].signed_id)
+    attach(client, driver, cpc=None)
     attach(client, driver, **{kind: blob.signed_id for kind, blob in older.items()})
     attach(client, driver, dbs=recent.signed_id, enchanced_dbs=None, medical_check=None)
     attach(client, driver, dbs=upload(client, driver))

@@ -118,6 +118,8 @@ _REFUSED_BLOBS: list[tuple[str, dict[str, Any], dict[str, object]]] = [
             ".",
             "a\r\nset-cookie: b",
             "cv\u202efdp.exe",
+            "cv\u200ffdp.exe",
+            "cv\x85.pdf",
             "\ud83d.pdf",
             True,
         )

@@ -10,7 +10,14 @@ from roadworthy.documents.attachment import (
     in_list,
     in_slot,
 )
-from roadworthy.documents.blob import MEGABYTE, NewBlob, content_type_value, filename_value
+from roadworthy.documents.blob import (
+    MEGABYTE,
+    UNKNOWN_TYPE,
+    NewBlob,
+    content_type_value,
+    filename_value,
+    name_to_save,
+)
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.documents import Documents
 from roadworthy.documents.files import Files
@@ -21,6 +28,7 @@ from roadworthy.documents.purging import Going, Purging
 from roadworthy.documents.queries import (
     NotAttachable,
     Placing,
+    TooManySubmissions,
     attached_files,
     create_blob_of_ours,
     erase_files,
@@ -42,6 +50,7 @@ __all__ = [
     "MEGABYTE",
     "MOST_IN_LIST",
     "SLOTS",
+    "UNKNOWN_TYPE",
     "AttachedFile",
     "Attachment",
     "Checking",
@@ -58,6 +67,7 @@ __all__ = [
     "Placing",
     "Purging",
     "Signatures",
+    "TooManySubmissions",
     "Viewer",
     "Wanted",
     "attached_files",
@@ -73,6 +83,7 @@ __all__ = [
     "in_list",
     "in_slot",
     "judge_files",
+    "name_to_save",
     "place_files",
     "record_view",
     "release_blobs",

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from roadworthy.inspection import IMAGES, TYPES
+from roadworthy.inspection import DOC, DOCX, HEIC, IMAGES, JPEG, ODT, PDF, PNG, TYPES, WEBP
 from roadworthy.wire import Fields, text_value
 from roadworthy.wire.values import BLANK, INVALID, SPACES, Refused, is_blank
 
@@ -17,6 +17,8 @@ LIFETIME = timedelta(days=1)
 DBS_IMAGE_LIFETIME = timedelta(days=180)
 """How long the image of a DBS certificate is kept once it is withdrawn, undecided: generally no
 longer than six months (DBS code of practice)."""
+MOST_SUBMITTED_A_DAY = 36
+"""Documents that one driver hands in: six times each kind, as each is kept."""
 MOST_UNATTACHED = 60
 """Blobs of one driver that wait: more than a profile has places for."""
 
@@ -24,12 +26,23 @@ UNKNOWN_TYPE = "application/octet-stream"
 MEGABYTE = 1024 * 1024
 MD5_BYTES = 16
 
-PDF = "application/pdf"
 SHOWN_INLINE = IMAGES | {PDF}
 TEXT_SLOTS = frozenset({"cv", "documents"})
 
+_ENDINGS = {
+    PDF: (".pdf",),
+    JPEG: (".jpg", ".jpeg", ".jfif"),
+    PNG: (".png",),
+    HEIC: (".heic", ".heif"),
+    WEBP: (".webp",),
+    DOC: (".doc", ".dot"),
+    DOCX: (".docx",),
+    ODT: (".odt",),
+}
+"""Of names, by what the file is; the first is the usual one."""
+
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*", re.ASCII)
-_NOT_IN_NAME = r"\x00-\x1f\x7f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_NOT_IN_NAME = r"\x00-\x1f\x7f-\x9f/\\\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _REFUSED_NAME = re.compile(f"[{_NOT_IN_NAME}]")
 FILENAME_PATTERN = rf"^[^{_NOT_IN_NAME}]*[^.{_NOT_IN_NAME}{SPACES}][^{_NOT_IN_NAME}]*$"
 CONTENT_TYPE_PATTERN = (
@@ -69,6 +82,15 @@ def filename_value(value: object) -> str:
     if _REFUSED_NAME.search(name) or name in {".", ".."}:
         raise Refused(INVALID)
     return name
+
+
+def name_to_save(filename: str, content_type: str) -> str:
+    """What a file of that type is called when it is handed out.
+
+    It ends as such files do, so that nobody's machine takes it for a page or a program.
+    """
+    endings = _ENDINGS.get(content_type, ("",))
+    return filename if filename.lower().endswith(endings) else filename + endings[0]
 
 
 def content_type_value(value: object) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
-from roadworthy.documents.blob import PDF, joined_name, refusal_in
+from roadworthy.documents.blob import joined_name, refusal_in
 from roadworthy.documents.files import Files
 from roadworthy.documents.queries import (
     Blob,
@@ -17,7 +17,7 @@ from roadworthy.documents.queries import (
 )
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Named
-from roadworthy.inspection import IMAGES, FileRefused, Inspector, InspectorBusy, ScannerAway
+from roadworthy.inspection import IMAGES, PDF, FileRefused, Inspector, InspectorBusy, ScannerAway
 from roadworthy.storage import NotStored
 from roadworthy.wire import ServiceUnavailable
 from roadworthy.wire.values import INVALID, Refused

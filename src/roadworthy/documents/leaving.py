@@ -1,17 +1,21 @@
 """Files on their way out of this process, not more at once than there is memory for."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 
 import structlog
 
+from roadworthy.documents.access import Viewer
 from roadworthy.storage import NotStored
-from roadworthy.wire import NotFound, ServiceUnavailable
+from roadworthy.wire import NotFound, ServiceUnavailable, TooManyRequests
 
 log = structlog.get_logger()
 
 MOST_LEAVING = 96
 """Who takes a file slowly holds some memory of ours, which is as much as sixteen pieces."""
+MOST_TO_ONE = 8
+"""Of those, who look on behalf of one: others shall find room too."""
 FEW_LEAVING = 16
 PIECE_OF_FEW, PIECE_OF_MANY = 256 * 1024, 64 * 1024
 """Large pieces go out faster, and are for as many as there is memory for."""
@@ -21,21 +25,25 @@ class Leaving:
     """Counts the files that this process hands out, whoever asked."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._to: Counter[Viewer] = Counter()
 
     @contextmanager
-    def one(self) -> Iterator[int]:
+    def one(self, to: Viewer) -> Iterator[int]:
         """For as long as one more leaves: in pieces of how many bytes.
 
-        Raises `ServiceUnavailable` when too many do.
+        Raises `TooManyRequests` when too many go to them, `ServiceUnavailable` when too many do.
         """
-        if self._count >= MOST_LEAVING:
+        if self._to[to] >= MOST_TO_ONE:
+            raise TooManyRequests(1)
+        if self._to.total() >= MOST_LEAVING:
             raise ServiceUnavailable
-        self._count += 1
+        self._to[to] += 1
         try:
-            yield PIECE_OF_FEW if self._count <= FEW_LEAVING else PIECE_OF_MANY
+            yield PIECE_OF_FEW if self._to.total() <= FEW_LEAVING else PIECE_OF_MANY
         finally:
-            self._count -= 1
+            self._to[to] -= 1
+            if not self._to[to]:
+                del self._to[to]
 
 
 async def begun(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

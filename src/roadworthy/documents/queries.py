@@ -1,7 +1,7 @@
 """SQL of documents."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -24,7 +24,13 @@ from roadworthy.accounts import users
 from roadworthy.database import Connection, Prepared, json_rows
 from roadworthy.documents.access import Subject, Viewer
 from roadworthy.documents.attachment import COMPLIANCE_SLOTS, DBS_SLOTS
-from roadworthy.documents.blob import LIFETIME, MOST_UNATTACHED, UNKNOWN_TYPE, NewBlob
+from roadworthy.documents.blob import (
+    LIFETIME,
+    MOST_SUBMITTED_A_DAY,
+    MOST_UNATTACHED,
+    UNKNOWN_TYPE,
+    NewBlob,
+)
 from roadworthy.documents.tables import attachments, blobs, file_views, submissions
 from roadworthy.jobs import MOST_IN_A_WRITE, delete_some
 
@@ -34,6 +40,10 @@ Placing = Mapping[str, Sequence[int]]
 
 class TooManyBlobs(Exception):
     """The driver has as many blobs waiting to be attached as one may have."""
+
+
+class TooManySubmissions(Exception):
+    """The driver has handed in as many documents today as one may."""
 
 
 class NotAttachable(Exception):
@@ -252,7 +262,8 @@ def place_files(
 ) -> bool:
     """Put the blobs in their places, of a profile that is locked: whether that changes anything.
 
-    What was there and is not wanted any more leaves. Raises `NotAttachable`.
+    What was there and is not wanted any more leaves. Raises `NotAttachable` and
+    `TooManySubmissions`.
     """
     present = _present(connection, profile_id, placing)
     changed = {slot: ids for slot, ids in placing.items() if list(ids) != present[slot]}
@@ -358,6 +369,11 @@ def _attach(
 
 
 def _submit(connection: Connection, user_id: int, kind: str, blob_id: int, now: datetime) -> None:
+    lately = select(func.count()).where(
+        submissions.c.user_id == user_id, submissions.c.created_at > now - timedelta(days=1)
+    )
+    if connection.execute(lately).scalar_one() >= MOST_SUBMITTED_A_DAY:
+        raise TooManySubmissions
     connection.execute(
         insert(submissions),
         {"user_id": user_id, "kind": kind, "blob_id": blob_id, "created_at": now},
@@ -422,12 +438,13 @@ def condemn_outlived(
 
 def _is_outlived(until: datetime) -> ColumnElement[bool]:
     evidence = exists().where(submissions.c.blob_id == blobs.c.id).select_from(submissions)
-    is_old = and_(submissions.c.kind.in_(DBS_SLOTS), submissions.c.withdrawn_at <= until)
+    of_dbs = evidence.where(submissions.c.kind.in_(DBS_SLOTS))
     return and_(
         _has_bytes,
         ~_is_attached,
-        evidence.where(is_old),
-        ~evidence.where(or_(submissions.c.withdrawn_at.is_(None), ~is_old)),
+        of_dbs.where(submissions.c.withdrawn_at <= until),
+        ~of_dbs.where(submissions.c.withdrawn_at > until),
+        ~evidence.where(_is_undecided()),
     )
 
 

@@ -21,6 +21,7 @@ from roadworthy.documents.blob import (
     NewBlob,
     content_type_value,
     judge_blob,
+    name_to_save,
 )
 from roadworthy.documents.files import RETRY_SECONDS, Files
 from roadworthy.documents.leaving import begun
@@ -184,7 +185,7 @@ class DocumentRoutes:
         if request.method == "HEAD":
             return _handed_out(file, manner, wanted, _nothing())
         with ExitStack() as leaving:
-            piece_bytes = leaving.enter_context(self._files.leaving.one())
+            piece_bytes = leaving.enter_context(self._files.leaving.one(permission.viewer))
             await self._record(permission, file, manner)
             if url := self._elsewhere(file, manner):
                 return Response(302, headers={"location": url})
@@ -219,7 +220,7 @@ class DocumentRoutes:
         """Where the storage hands it out itself, if it does."""
         if manner != "attachment":
             return None
-        download = Download(file.content_type, _disposition(manner, file.filename))
+        download = Download(file.content_type, _disposition(manner, file))
         return self._storage.direct_download(file.key, download)
 
     def _base(self, request: Request) -> str:
@@ -257,7 +258,7 @@ def _handed_out(
 ) -> StreamedResponse:
     headers = {
         "accept-ranges": "bytes",
-        "content-disposition": _disposition(manner, file.filename),
+        "content-disposition": _disposition(manner, file),
         "content-security-policy": SANDBOX,
     }
     if part:
@@ -276,8 +277,9 @@ def _etag(file: Viewable) -> str:
     return f'"{base64.b64decode(file.checksum).hex()}"'
 
 
-def _disposition(manner: Manner, filename: str) -> str:
+def _disposition(manner: Manner, file: Viewable) -> str:
     """With the name as any client reads it, and as it is (RFC 6266, 4.3)."""
+    filename = name_to_save(file.filename, file.content_type)
     plain = _NOT_PLAIN.sub("_", filename)
     return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 

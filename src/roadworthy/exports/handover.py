@@ -65,7 +65,7 @@ class Handover:
         """
         viewer, now = Viewer("driver", user_id), self._clock()
         with ExitStack() as leaving:
-            piece_bytes = leaving.enter_context(self._files.leaving.one())
+            piece_bytes = leaving.enter_context(self._files.leaving.one(viewer))
             await self._database.write_one(
                 record_view, user_id, export.blob_id, viewer, "attachment", now
             )

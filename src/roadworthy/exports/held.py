@@ -11,7 +11,14 @@ from sqlalchemy import ColumnElement, Table, select
 
 from roadworthy.accounts import known_addresses, mailed_links, sessions, users
 from roadworthy.database import Connection
-from roadworthy.documents import attachments, blobs, file_views, submissions
+from roadworthy.documents import (
+    UNKNOWN_TYPE,
+    attachments,
+    blobs,
+    file_views,
+    name_to_save,
+    submissions,
+)
 from roadworthy.exports.tables import data_exports
 from roadworthy.profiles import COLLECTIONS, profile_versions, profiles
 
@@ -67,6 +74,7 @@ def find_held_files(connection: Connection, user_id: int) -> list[HeldFile]:
             blobs.c.id,
             blobs.c.key,
             blobs.c.filename,
+            blobs.c.detected_type,
             place.scalar_subquery().label("place"),
             kind.scalar_subquery().label("kind"),
         )
@@ -78,7 +86,15 @@ def find_held_files(connection: Connection, user_id: int) -> list[HeldFile]:
         )
         .order_by(blobs.c.id)
     )
-    return [HeldFile(row.id, row.key, row.filename, row.place or row.kind) for row in rows]
+    return [
+        HeldFile(
+            row.id,
+            row.key,
+            name_to_save(row.filename, row.detected_type or UNKNOWN_TYPE),
+            row.place or row.kind,
+        )
+        for row in rows
+    ]
 
 
 def _rows(connection: Connection, table: Table, theirs: ColumnElement[bool]) -> Rows:

@@ -2,13 +2,21 @@
 
 from roadworthy.inspection.clamav import ClamAV
 from roadworthy.inspection.inspector import Inspector
-from roadworthy.inspection.kinds import IMAGES, TYPES
+from roadworthy.inspection.kinds import DOC, DOCX, HEIC, IMAGES, JPEG, ODT, PDF, PNG, TYPES, WEBP
 from roadworthy.inspection.parser import Limits
 from roadworthy.inspection.refusals import FileRefused, InspectorBusy, Reason, ScannerAway
 
 __all__ = [
+    "DOC",
+    "DOCX",
+    "HEIC",
     "IMAGES",
+    "JPEG",
+    "ODT",
+    "PDF",
+    "PNG",
     "TYPES",
+    "WEBP",
     "ClamAV",
     "FileRefused",
     "Inspector",

@@ -16,6 +16,7 @@ from roadworthy.documents import (
     Links,
     NotAttachable,
     Placing,
+    TooManySubmissions,
     Wanted,
     place_files,
 )
@@ -42,6 +43,7 @@ from roadworthy.wire import (
     Request,
     Response,
     Route,
+    TooManyRequests,
     Unprocessable,
     nested,
     shapes,
@@ -51,6 +53,7 @@ from roadworthy.wire.values import INVALID, TAKEN
 PATH = "/api/v1/users/profile"
 
 BRIEF_SECONDS = 0.5
+SUBMITTING_AGAIN_SECONDS = 60 * 60
 
 
 class ProfileRoutes:
@@ -96,6 +99,8 @@ class ProfileRoutes:
             raise Unprocessable({"user": [TAKEN]}) from None
         except NotAttachable as error:
             raise Unprocessable({error.slot: [INVALID]}) from None
+        except TooManySubmissions:
+            raise TooManyRequests(SUBMITTING_AGAIN_SECONDS) from None
         if registered is None:  # the account was changed a moment ago
             return await self._create(request, await self._driver(request), keep)
         return self._shown(*registered)
@@ -155,6 +160,8 @@ class ProfileRoutes:
                 )
         except NotAttachable as error:
             raise Unprocessable({error.slot: [INVALID]}) from None
+        except TooManySubmissions:
+            raise TooManyRequests(SUBMITTING_AGAIN_SECONDS) from None
         if changed is None:
             raise NotFound
         return self._shown(profile_id, render(changed, self._links(request, driver)))
@@ -254,6 +261,7 @@ async def _given(request: Request) -> Parameters:
     return given
 
 
+_TOO_MANY_FILES = "Too many files at once, waiting, or handed in today"
 _NAMED = "Signed ids, or files in multipart"
 _TEXT = shapes.required_text()
 _DAY = shapes.day()
@@ -302,7 +310,7 @@ _SHOW = Operation(
 _CREATE = Operation(
     "Complete driver registration",
     tag="Users > Profile",
-    answers={200: "The profile", 422: "Values refused"},
+    answers={200: "The profile", 422: "Values refused", 429: _TOO_MANY_FILES},
     schema=ProfileBody,
     answer=_ANSWER,
     key="profile",
@@ -315,7 +323,12 @@ _CREATE = Operation(
 _CHANGE = Operation(
     "Change the given fields of the profile",
     tag="Users > Profile",
-    answers={200: "The profile", 404: "No profile yet", 422: "Values refused"},
+    answers={
+        200: "The profile",
+        404: "No profile yet",
+        422: "Values refused",
+        429: _TOO_MANY_FILES,
+    },
     schema=ProfileBody,
     answer=_ANSWER,
     key="profile",
