@@ -19,6 +19,7 @@ from roadworthy.jobs import (
     FailedJob,
     Handler,
     Hopeless,
+    Incomplete,
     Job,
     Worker,
     count_jobs,
@@ -661,6 +662,32 @@ def test_recurring_work_that_fails_is_tried_sooner(place: Place, at: Tables) -> 
     keep_shop(place, play)
     (job,) = at.rows("jobs")
     assert (job["attempts"], job["died_at"]) == (2, None)
+
+
+def test_recurring_work_that_did_what_it_could_comes_again_at_its_time(
+    place: Place, at: Tables
+) -> None:
+    """That it was done counts, and what it could not do is to be seen until it can."""
+
+    async def play(shop: Shop) -> None:
+        async def partly(payload: Mapping[str, Any]) -> None:
+            if not payload:
+                raise Incomplete("one is left")
+
+        good = Handler(partly, every=HOUR)
+        worker = shop.worker(good=good)
+        assert (await worker.run_due(), worker.failures) == (1, 1)
+        (job,) = at.rows("jobs")
+        assert (job["run_at"], job["attempts"], job["died_at"]) == (NOON + HOUR, 1, None)
+        assert json.loads(job["payload"]) == {"last_run": NOON.isoformat()}
+        assert job["last_error"] == "Incomplete: one is left"
+
+        shop.now += HOUR
+        assert await shop.worker(good=good).run_due() == 1
+
+    keep_shop(place, play)
+    (job,) = at.rows("jobs")
+    assert (job["attempts"], job["last_error"]) == (0, None)
 
 
 def test_all_server_processes_together_purge_once_an_hour(

@@ -1,8 +1,10 @@
 """Everything of an account goes, when it has been closed for long enough, and nothing before."""
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.support.blobs import attach, upload, upload_blob
 from tests.support.buckets import BUCKET, Server
 from tests.support.client import Client
 from tests.support.drivers import Driver, add_session, new_driver, with_profile
+from tests.support.resumable import begin
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
 
@@ -94,6 +97,12 @@ def _close(tables: Tables, client: Client, driver: Driver, ago: timedelta) -> No
 
 def _maintain(filed: Filing, settings: dict[str, str], last_run: datetime | None = None) -> None:
     """What is due hourly, which was last done an hour ago."""
+    _make_due(filed, last_run)
+    done = run("maintain", settings=settings)
+    assert done.returncode == 0, done
+
+
+def _make_due(filed: Filing, last_run: datetime | None = None) -> None:
     filed.running.process.stop()
     ran = last_run or datetime.now(UTC) - timedelta(hours=1)
     jobs = filed.tables["jobs"]
@@ -106,8 +115,6 @@ def _maintain(filed: Filing, settings: dict[str, str], last_run: datetime | None
             leased_until=None,
         )
     )
-    done = run("maintain", settings=settings)
-    assert done.returncode == 0, done
 
 
 def _held(tables: Tables, driver: Driver) -> dict[str, int]:
@@ -192,6 +199,51 @@ def test_by_a_clock_that_was_ahead_nothing_goes(
     assert _held(filed.tables, driver) == held
 
 
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+@pytest.mark.parametrize("stuck", ["a file", "a part of an upload"])
+def test_what_cannot_be_removed_holds_up_nothing_else(
+    filed: Filing, client: Client, settings: dict[str, str], stuck: str
+) -> None:
+    """The operator is told, and it goes once it can."""
+    tables = filed.tables
+    here = with_profile(tables, new_driver(tables))
+    long_ago = NOW - timedelta(days=3)
+    blobs, uploads = tables["blobs"], tables["uploads"]
+    for _ in range(2):
+        upload_blob(client, here)
+        begin(client, here, 1000).append(client, 0, b"begun")
+    tables.execute(update(blobs).values(unattached_since=long_ago))
+    tables.execute(update(uploads).values(expires_at=long_ago))
+    gone = _full_driver(tables, client)
+    _close(tables, client, gone, timedelta(days=DAYS, hours=2))
+    held_up = tables.rows("blobs" if stuck == "a file" else "upload_parts")[0]
+    path = _path_of(filed, held_up["key"])
+    path.unlink()
+    path.mkdir()
+    (path / "in the way").touch()
+    _make_due(filed)
+
+    told = run("maintain", settings=settings)
+
+    assert (told.returncode, told.stdout) == (1, "Did 0 jobs.\n"), told
+    refusal = "roadworthy: 1 job failed: see `roadworthy jobs list`"
+    assert refusal in told.stderr.splitlines(), told
+    (job,) = tables.rows("jobs", kind="purge")
+    assert job["last_error"] == "Incomplete: what storage could not remove: 1"
+    assert json.loads(job["payload"])["last_run"] > NOW.isoformat()
+    assert job["run_at"] > NOW + timedelta(minutes=50)
+    assert _held(tables, gone).keys() <= STAY
+    left = [*tables.rows("blobs"), *tables.rows("upload_parts")]
+    assert [row["key"] for row in left] == [held_up["key"]]
+
+    (path / "in the way").unlink()
+    path.rmdir()
+    path.write_bytes(b"as it was")
+    _maintain(filed, settings)
+    assert tables.rows("blobs") + tables.rows("uploads") == []
+    assert filed.keys() == set()
+
+
 def test_the_operator_says_how_long(
     filed: Filing, client: Client, settings: dict[str, str]
 ) -> None:
@@ -234,12 +286,16 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(
 
 def _stray(filed: Filing) -> str:
     key = new_key()
-    path = filed.running.place.folder / "files" / key[:2] / key[2:4] / key
+    path = _path_of(filed, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"left")
     long_ago = (NOW - timedelta(days=2)).timestamp()
     os.utime(path, (long_ago, long_ago))
     return key
+
+
+def _path_of(filed: Filing, key: str) -> Path:
+    return filed.running.place.folder / "files" / key[:2] / key[2:4] / key
 
 
 def _everything(tables: Tables) -> dict[str, Any]:

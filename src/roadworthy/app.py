@@ -30,6 +30,7 @@ from roadworthy.documents import (
     Checking,
     DocumentRoutes,
     Documents,
+    Failures,
     Files,
     Going,
     Purging,
@@ -45,7 +46,7 @@ from roadworthy.exports import (
     purge_exports,
 )
 from roadworthy.inspection import ClamAV, Inspector
-from roadworthy.jobs import Handler, Worker, purge, purge_dead_jobs
+from roadworthy.jobs import Handler, Incomplete, Worker, purge, purge_dead_jobs
 from roadworthy.mail import KIND as MAIL
 from roadworthy.mail import Outbox, Post, SMTPServer
 from roadworthy.profiles import ProfileRoutes, note_account_change
@@ -169,12 +170,16 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await purge(database, purge_known_addresses, until - ADDRESSES_KNOWN)
         await purge(database, purge_throttles, until)
         await purge(database, purge_tombstones, until)
-        await uploads.purge()
         await purge(database, purge_dead_jobs, until - kept)
         await purge(database, purge_exports, until)
         await erasure.erase(until - kept)
-        await purging.purge(until)
-        await purging.sweep()
+        # What needs storage comes last, as that may be away when the database is not.
+        failures = Failures()
+        await uploads.purge(failures)
+        await purging.purge(until, failures)
+        await purging.sweep(failures)
+        if failures.count:
+            raise Incomplete(f"what storage could not remove: {failures.count}")
 
     handlers = {
         "purge": Handler(purge_old, every=timedelta(hours=1)),

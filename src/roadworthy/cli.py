@@ -108,8 +108,12 @@ def maintain(*, dry_run: bool) -> None:
         count = maintenance.show_going(settings, lambda each: click.echo(": ".join(each)))
         click.echo(f"{count} would be removed." if count else "Nothing would be removed.")
         return
-    done = maintenance.run_due(load_settings())
+    done, failed = maintenance.run_due(load_settings())
     click.echo(f"Did {done} job{'' if done == 1 else 's'}.")
+    if failed:
+        raise click.ClickException(
+            f"{failed} job{'' if failed == 1 else 's'} failed: see `roadworthy jobs list`"
+        )
 
 
 @cli.group()

@@ -5,7 +5,7 @@ Raises `MigrationError` when the database is of another release, and `Unavailabl
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from roadworthy.app import create_worker, going, storage_of
 from roadworthy.database import Database, with_database
@@ -18,13 +18,22 @@ from roadworthy.storage import StorageAway, open_storage, place_of
 T = TypeVar("T")
 
 
-def run_due(settings: Settings) -> int:
-    """Do the jobs that are due: how many."""
+class Worked(NamedTuple):
+    """How many jobs were done, and how many failed."""
 
-    async def run(database: Database) -> int:
+    done: int
+    failed: int
+
+
+def run_due(settings: Settings) -> Worked:
+    """Do the jobs that are due."""
+
+    async def run(database: Database) -> Worked:
         storage = storage_of(settings)
+        worker = create_worker(database, storage, settings)
         try:
-            return await create_worker(database, storage, settings).run_due()
+            count = await worker.run_due()
+            return Worked(count - worker.failures, worker.failures)
         finally:
             await storage.close()
 

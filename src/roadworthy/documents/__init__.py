@@ -24,7 +24,7 @@ from roadworthy.documents.files import Files
 from roadworthy.documents.leaving import begun
 from roadworthy.documents.links import Links, Outlook
 from roadworthy.documents.moving import Moved, Moving
-from roadworthy.documents.purging import Going, Purging
+from roadworthy.documents.purging import Failures, Going, Purging
 from roadworthy.documents.queries import (
     NotAttachable,
     Placing,
@@ -56,6 +56,7 @@ __all__ = [
     "Checking",
     "DocumentRoutes",
     "Documents",
+    "Failures",
     "Files",
     "Going",
     "Links",

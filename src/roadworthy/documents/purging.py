@@ -1,6 +1,7 @@
 """Removes what nobody holds: blobs that were not attached in time, and bytes without a blob."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from roadworthy.documents.queries import (
     has_blobs,
     known_keys,
 )
-from roadworthy.storage import Storage, Stored
+from roadworthy.storage import Storage, StorageAway, Stored
 
 AT_ONCE = 100
 
@@ -29,6 +30,21 @@ class Going(NamedTuple):
     reason: str
 
 
+class Failures:
+    """Counts what storage failed to remove: it stops nothing else, and goes another time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """What ends with `StorageAway` is one more."""
+        try:
+            yield
+        except StorageAway:
+            self.count += 1
+
+
 class Purging:
     """Does the same again when it is run again; `clock` gives the time, in UTC."""
 
@@ -37,7 +53,7 @@ class Purging:
         self._storage = storage
         self._clock = clock
 
-    async def purge(self, by: datetime) -> None:
+    async def purge(self, by: datetime, failures: Failures) -> None:
         """Blobs that had waited a day to be attached, images of DBS certificates whose time was
         over `by` then, and files that never arrived whole."""
         until = by - LIFETIME
@@ -46,20 +62,29 @@ class Purging:
         until = by - DBS_IMAGE_LIFETIME
         while old := await self._database.report(find_outlived, until, AT_ONCE):
             await self._database.write(condemn_outlived, old, until, self._clock())
-        while condemned := await self._database.report(find_condemned, AT_ONCE):
+        after = 0
+        while condemned := await self._database.report(find_condemned, after, AT_ONCE):
             for blob_id, key in condemned:
-                if key is not None:
-                    await self._storage.delete(key)
-                await self._database.write(forget_bytes, blob_id)
-        await self._storage.spool.sweep(LIFETIME.total_seconds())
+                with failures.counted():
+                    await self._remove(blob_id, key)
+            after = condemned[-1][0]
+        with failures.counted():
+            await self._storage.spool.sweep(LIFETIME.total_seconds())
 
-    async def sweep(self) -> None:
+    async def _remove(self, blob_id: int, key: str | None) -> None:
+        if key is not None:
+            await self._storage.delete(key)
+        await self._database.write(forget_bytes, blob_id)
+
+    async def sweep(self, failures: Failures) -> None:
         """Files in storage that no blob names, a day old or older.
 
         Not with a database that has no blob at all: that is more likely the wrong one.
         """
-        async for file in self._nameless():
-            await self._storage.delete(file.key)
+        with failures.counted():
+            async for file in self._nameless():
+                with failures.counted():
+                    await self._storage.delete(file.key)
 
     async def going(self) -> AsyncIterator[Going]:
         """What `purge` and `sweep` would remove now."""

@@ -496,10 +496,14 @@ def size_held(connection: Connection, user_id: int) -> tuple[int, int]:
     return count, int(size)
 
 
-def find_condemned(connection: Connection, most: int) -> list[tuple[int, str | None]]:
-    """Ids of blobs whose bytes are to go, or whose row, with the key where there may be bytes."""
+def find_condemned(connection: Connection, after: int, most: int) -> list[tuple[int, str | None]]:
+    """Ids, beyond `after`, of blobs whose bytes are to go, or whose row, with the key where there
+    may be bytes."""
     rows = connection.execute(
-        select(blobs.c.id, blobs.c.key, blobs.c.service_name).where(_is_condemned).limit(most)
+        select(blobs.c.id, blobs.c.key, blobs.c.service_name)
+        .where(blobs.c.id > after, _is_condemned)
+        .order_by(blobs.c.id)
+        .limit(most)
     )
     return [(row.id, row.key if row.service_name else None) for row in rows]
 

@@ -1,6 +1,6 @@
 """Work after the response: queued in the transaction that causes it, done at least once."""
 
-from roadworthy.jobs.job import Handler, Hopeless, Job
+from roadworthy.jobs.job import Handler, Hopeless, Incomplete, Job
 from roadworthy.jobs.purging import MOST_IN_A_WRITE, delete_some, purge
 from roadworthy.jobs.queries import (
     JOB_STATES,
@@ -20,6 +20,7 @@ __all__ = [
     "FailedJob",
     "Handler",
     "Hopeless",
+    "Incomplete",
     "Job",
     "Worker",
     "count_jobs",

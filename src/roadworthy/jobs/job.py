@@ -36,6 +36,11 @@ class Hopeless(Exception):
     """Raised by what does a job: it is given up at once, as trying again would change nothing."""
 
 
+class Incomplete(Exception):
+    """Raised by recurring work that did all it could, but not everything: it comes again when it
+    would have, and its error is to be seen until then."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job that a worker holds; `attempts` counts this one."""

@@ -133,8 +133,10 @@ def finish_job(connection: Connection, job: Job) -> None:
     connection.execute(delete(jobs).where(_held(job)))
 
 
-def repeat_job(connection: Connection, job: Job, run_at: datetime) -> None:
-    """It is done, and comes again at `run_at`."""
+def repeat_job(
+    connection: Connection, job: Job, run_at: datetime, error: str | None = None
+) -> None:
+    """It is done, as far as `error` lets it be, and comes again at `run_at`."""
     connection.execute(
         update(jobs)
         .where(_held(job))
@@ -142,8 +144,8 @@ def repeat_job(connection: Connection, job: Job, run_at: datetime) -> None:
             payload=json.dumps({"last_run": job.begun_at.isoformat()}),
             run_at=run_at,
             leased_until=None,
-            attempts=0,
-            last_error=None,
+            attempts=job.attempts if error else 0,
+            last_error=error,
         )
     )
 

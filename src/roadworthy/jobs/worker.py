@@ -17,6 +17,7 @@ from roadworthy.jobs.job import (
     ClockWatch,
     Handler,
     Hopeless,
+    Incomplete,
     Job,
     latest_run,
     retry_at,
@@ -65,6 +66,8 @@ class Worker:
         self._watch = ClockWatch()
         self._polling: asyncio.Task[None] | None = None
         self._lines: dict[str, set[asyncio.Task[None]]] = {kind: set() for kind in handlers}
+        self.failures = 0
+        """Jobs that failed here."""
 
     def start(self) -> None:
         """Work in the background until `stop`."""
@@ -78,7 +81,7 @@ class Worker:
             await _cancel(line)
 
     async def run_due(self) -> int:
-        """Do everything that is due now: how many jobs."""
+        """Do everything that is due now: how many jobs, with those that failed."""
         await self._plan_recurring()
         try:
             async with asyncio.TaskGroup() as group:
@@ -176,9 +179,13 @@ class Worker:
     async def _failed(self, job: Job, error: Exception) -> None:
         # Its words may hold an address or a name: they stay in the database.
         log.warning("job failed", job=job.id, kind=job.kind, error=type(error).__name__)
+        self.failures += 1
         reason = f"{type(error).__name__}: {error}"[:500]
-        now = self._clock()
-        again = retry_at(job.attempts, self._every(job), now)
+        now, every = self._clock(), self._every(job)
+        if isinstance(error, Incomplete) and every:
+            await self._database.write(repeat_job, job, now + every, reason)
+            return
+        again = retry_at(job.attempts, every, now)
         if isinstance(error, Hopeless) and not job.recurring:
             again = None
         await self._database.write(fail_job, job, reason, again, now)

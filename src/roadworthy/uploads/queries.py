@@ -168,10 +168,10 @@ def forget_upload(connection: Connection, upload_id: int) -> None:
     connection.execute(delete(uploads).where(uploads.c.id == upload_id))
 
 
-def find_ended(connection: Connection, now: datetime, most: int) -> list[int]:
-    """Uploads that take no more."""
-    ended = select(uploads.c.id).where(uploads.c.expires_at <= now)
-    return list(connection.execute(ended.order_by(uploads.c.expires_at).limit(most)).scalars())
+def find_ended(connection: Connection, until: datetime, after: int, most: int) -> list[int]:
+    """Ids, beyond `after`, of uploads that take no more since `until` or longer."""
+    ended = select(uploads.c.id).where(uploads.c.id > after, uploads.c.expires_at <= until)
+    return list(connection.execute(ended.order_by(uploads.c.id).limit(most)).scalars())
 
 
 def _found(connection: Connection, upload_id: int) -> Upload:

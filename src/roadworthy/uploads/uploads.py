@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from roadworthy.database import Database
-from roadworthy.documents import Files
+from roadworthy.documents import Failures, Files
 from roadworthy.storage import NotStored, SpooledFile, Storage, new_key
 from roadworthy.uploads.queries import (
     TooManyParts,
@@ -169,11 +169,14 @@ class Uploads:
         if upload.blob_id is not None:
             await self._files.discard_unheld(upload.blob_id)
 
-    async def purge(self) -> None:
+    async def purge(self, failures: Failures) -> None:
         """Remove the uploads that have expired, and what came of those that were not finished."""
-        while ended := await self._database.report(find_ended, self._clock(), AT_ONCE):
+        until, after = self._clock(), 0
+        while ended := await self._database.report(find_ended, until, after, AT_ONCE):
             for upload_id in ended:
-                await self._remove(upload_id)
+                with failures.counted():
+                    await self._remove(upload_id)
+            after = ended[-1]
 
     async def _remove(self, upload_id: int) -> None:
         await self._remove_parts(upload_id)
