@@ -201,7 +201,7 @@ def test_what_is_not_finished_goes_after_a_day(
     service.stop()
     uploads, jobs = tables["uploads"], tables["jobs"]
     old = update(uploads).where(uploads.c.name.in_([unfinished.name, finished.name]))
-    long_ago = datetime.now(UTC) - timedelta(seconds=1)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
     tables.execute(old.values(expires_at=long_ago))
     tables.execute(update(jobs).values(run_at=long_ago, leased_until=None))
 

@@ -187,16 +187,33 @@ def test_images_of_dbs_certificates_go_six_months_after_they_were_withdrawn(
     assert tables.rows("submissions", user_id=driver.id) == before
 
 
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
 def test_by_a_clock_that_was_ahead_nothing_goes(
     filed: Filing, client: Client, settings: dict[str, str]
 ) -> None:
-    """What goes had been closed for long enough at the last run as well."""
-    driver = _full_driver(filed.tables, client)
-    _close(filed.tables, client, driver, timedelta(days=DAYS, hours=2))
-    held = _held(filed.tables, driver)
+    """What goes was out of date at the last run as well; here all is since two hours ago."""
+    tables = filed.tables
+    driver = _full_driver(tables, client)
+    _close(tables, client, driver, timedelta(days=DAYS, hours=2))
+    here = with_profile(tables, new_driver(tables))
+    upload_blob(client, here)
+    begin(client, here, 1000).append(client, 0, b"begun")
+    blobs, uploads = tables["blobs"], tables["uploads"]
+    waits = update(blobs).where(blobs.c.unattached_since.is_not(None))
+    tables.execute(waits.values(unattached_since=NOW - timedelta(hours=26)))
+    tables.execute(update(uploads).values(expires_at=NOW - timedelta(hours=2)))
+    stray = _stray(filed, timedelta(hours=26))
+    arriving = filed.running.place.folder / "files" / "incoming" / "0123"
+    _leave(arriving, timedelta(hours=26))
+    _make_due(filed, last_run=NOW - timedelta(hours=3))
+    before = _everything(tables)
 
-    _maintain(filed, settings, last_run=datetime.now(UTC) - timedelta(hours=3))
-    assert _held(filed.tables, driver) == held
+    listed = run("maintain", "--dry-run", settings=settings)
+    assert (listed.returncode, listed.stdout) == (0, "Nothing would be removed.\n"), listed
+    assert run("maintain", settings=settings).returncode == 0
+    assert _everything(tables) == before
+    assert filed.keys() >= {stray}
+    assert arriving.exists()
 
 
 @pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
@@ -268,7 +285,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(
     blobs = tables["blobs"]
     waits = update(blobs).where(blobs.c.id == old.id)
     tables.execute(waits.values(unattached_since=NOW - timedelta(days=2)))
-    stray = _stray(filed)
+    stray = _stray(filed, timedelta(days=2))
     before = _everything(tables)
 
     shown = run("maintain", "--dry-run", settings=settings)
@@ -284,14 +301,17 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(
     assert filed.keys() >= {stray}
 
 
-def _stray(filed: Filing) -> str:
+def _stray(filed: Filing, age: timedelta) -> str:
     key = new_key()
-    path = _path_of(filed, key)
+    _leave(_path_of(filed, key), age)
+    return key
+
+
+def _leave(path: Path, age: timedelta) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"left")
-    long_ago = (NOW - timedelta(days=2)).timestamp()
-    os.utime(path, (long_ago, long_ago))
-    return key
+    then = (NOW - age).timestamp()
+    os.utime(path, (then, then))
 
 
 def _path_of(filed: Filing, key: str) -> Path:

@@ -46,7 +46,7 @@ from roadworthy.exports import (
     purge_exports,
 )
 from roadworthy.inspection import ClamAV, Inspector
-from roadworthy.jobs import Handler, Incomplete, Worker, purge, purge_dead_jobs
+from roadworthy.jobs import Handler, Incomplete, Worker, find_last_run, purge, purge_dead_jobs
 from roadworthy.mail import KIND as MAIL
 from roadworthy.mail import Outbox, Post, SMTPServer
 from roadworthy.profiles import ProfileRoutes, note_account_change
@@ -61,6 +61,9 @@ from roadworthy.wire import ANSWERS_KEPT, STRICT_TRANSPORT, Application, Route, 
 
 ANNOUNCED = "_ROADWORTHY_URL"
 """Tells server processes the URL that `serve` announces."""
+
+PURGE = "purge"
+"""The kind of the job that removes what is out of date."""
 
 _USUAL_URL = "http://127.0.0.1:8000"
 
@@ -175,14 +178,14 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await erasure.erase(until - kept)
         # What needs storage comes last, as that may be away when the database is not.
         failures = Failures()
-        await uploads.purge(failures)
+        await uploads.purge(until, failures)
         await purging.purge(until, failures)
-        await purging.sweep(failures)
+        await purging.sweep(until, failures)
         if failures.count:
             raise Incomplete(f"what storage could not remove: {failures.count}")
 
     handlers = {
-        "purge": Handler(purge_old, every=timedelta(hours=1)),
+        PURGE: Handler(purge_old, every=timedelta(hours=1)),
         EXPORT: Handler(Exporting(database, storage, _now).make, limit=timedelta(hours=1)),
         MAIL: Handler(_post(database, settings).send, limit=timedelta(minutes=2)),
     }
@@ -190,13 +193,18 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
 
 
 async def going(database: Database, storage: Storage, settings: Settings) -> AsyncIterator[Going]:
-    """What the recurring work would remove now of files and of closed accounts, and why."""
-    now = _now()
-    async for each in Erasure(database, _now).going(now - timedelta(settings.closed_account_days)):
+    """What the recurring work would remove now of files and of closed accounts, and why.
+
+    Before it ran for the first time: what is out of date now.
+    """
+    now, last_run = _now(), await database.report(find_last_run, PURGE)
+    until = min(now, last_run or now)
+    kept = timedelta(days=settings.closed_account_days)
+    async for each in Erasure(database, _now).going(until - kept):
         yield each
-    for export_id, user_id in await database.report(find_old_exports, now):
+    for export_id, user_id in await database.report(find_old_exports, until):
         yield Going(f"download {export_id} of driver {user_id}", "it expired, or was never made")
-    async for each in Purging(database, storage, _now).going():
+    async for each in Purging(database, storage, _now).going(until):
         yield each
 
 

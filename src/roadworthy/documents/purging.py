@@ -55,7 +55,7 @@ class Purging:
 
     async def purge(self, by: datetime, failures: Failures) -> None:
         """Blobs that had waited a day to be attached, images of DBS certificates whose time was
-        over `by` then, and files that never arrived whole."""
+        over, and files that had not arrived whole in a day, `by` then."""
         until = by - LIFETIME
         while old := await self._database.report(find_unattached, until, AT_ONCE):
             await self._database.write(condemn_blobs, old, self._clock())
@@ -69,44 +69,45 @@ class Purging:
                     await self._remove(blob_id, key)
             after = condemned[-1][0]
         with failures.counted():
-            await self._storage.spool.sweep(LIFETIME.total_seconds())
+            age = self._clock() - by + LIFETIME
+            await self._storage.spool.sweep(age.total_seconds())
 
     async def _remove(self, blob_id: int, key: str | None) -> None:
         if key is not None:
             await self._storage.delete(key)
         await self._database.write(forget_bytes, blob_id)
 
-    async def sweep(self, failures: Failures) -> None:
-        """Files in storage that no blob names, a day old or older.
+    async def sweep(self, by: datetime, failures: Failures) -> None:
+        """Files in storage that no blob names, a day old or older `by` then.
 
         Not with a database that has no blob at all: that is more likely the wrong one.
         """
         with failures.counted():
-            async for file in self._nameless():
+            async for file in self._nameless(by):
                 with failures.counted():
                     await self._storage.delete(file.key)
 
-    async def going(self) -> AsyncIterator[Going]:
-        """What `purge` and `sweep` would remove now."""
-        for blob in await self._database.report(find_going, self._clock() - LIFETIME):
+    async def going(self, by: datetime) -> AsyncIterator[Going]:
+        """What `purge` and `sweep` would remove."""
+        for blob in await self._database.report(find_going, by - LIFETIME):
             if blob.purged_at:
                 reason = f"it was removed on {_shown(blob.purged_at)}"
             else:
                 reason = f"attached nowhere since {_shown(blob.unattached_since)}"
             whose = f"file {blob.id} of driver {blob.user_id}"
             yield Going(f"{whose}, {blob.byte_size} bytes", reason)
-        until = self._clock() - DBS_IMAGE_LIFETIME
+        until = by - DBS_IMAGE_LIFETIME
         for blob_id in await self._database.report(find_outlived, until):
             reason = f"the image of a DBS certificate, withdrawn before {_shown(until)}"
             yield Going(f"file {blob_id}", reason)
-        async for file in self._nameless():
+        async for file in self._nameless(by):
             reason = f"no file has them, stored on {_shown(file.modified_at)}"
             yield Going(f"bytes {file.key}, {file.byte_size} bytes", reason)
 
-    async def _nameless(self) -> AsyncIterator[Stored]:
+    async def _nameless(self, by: datetime) -> AsyncIterator[Stored]:
         if not await self._database.report(has_blobs):
             return
-        before = self._clock() - LIFETIME
+        before = by - LIFETIME
         async for batch in self._storage.batches():
             old = [file for file in batch if file.modified_at < before]
             known = await self._database.report(known_keys, [file.key for file in old])

@@ -133,6 +133,13 @@ def finish_job(connection: Connection, job: Job) -> None:
     connection.execute(delete(jobs).where(_held(job)))
 
 
+def find_last_run(connection: Connection, kind: str) -> datetime | None:
+    """When the recurring work `kind` was last done, if it was."""
+    payload = select(jobs.c.payload).where(jobs.c.recurring == kind)
+    last_run = json.loads(connection.execute(payload).scalar() or "{}").get("last_run")
+    return datetime.fromisoformat(last_run) if last_run else None
+
+
 def repeat_job(
     connection: Connection, job: Job, run_at: datetime, error: str | None = None
 ) -> None:

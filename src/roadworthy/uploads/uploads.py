@@ -169,9 +169,10 @@ class Uploads:
         if upload.blob_id is not None:
             await self._files.discard_unheld(upload.blob_id)
 
-    async def purge(self, failures: Failures) -> None:
-        """Remove the uploads that have expired, and what came of those that were not finished."""
-        until, after = self._clock(), 0
+    async def purge(self, until: datetime, failures: Failures) -> None:
+        """Remove the uploads that had expired at `until`, and what came of those that were not
+        finished."""
+        after = 0
         while ended := await self._database.report(find_ended, until, after, AT_ONCE):
             for upload_id in ended:
                 with failures.counted():
