@@ -88,6 +88,15 @@ def _full_driver(tables: Tables, client: Client) -> Driver:
     return driver
 
 
+def _with_ownerless_file(tables: Tables, driver: Driver) -> int:
+    """As an early release attached files: it said of none whose it is, and kept no bytes."""
+    said = {"filename": "criminal record.pdf", "content_type": "application/pdf", "checksum": "c"}
+    blob_id = tables.add("blobs", key="k", byte_size=12, created_at=NOW, **said)
+    place = {"profile_id": driver.profile_id, "slot": "tacho", "position": 0}
+    tables.add("attachments", blob_id=blob_id, created_at=NOW, **place)
+    return blob_id
+
+
 def _close(tables: Tables, client: Client, driver: Driver, ago: timedelta) -> None:
     assert client.send("DELETE", "/api/v1/users", driver.signed).status == 204
     users = tables["users"]
@@ -133,6 +142,7 @@ def test_everything_of_a_closed_account_goes(
 ) -> None:
     tables = filed.tables
     gone, recent, here = (_full_driver(tables, client) for _ in range(3))
+    ownerless = _with_ownerless_file(tables, gone)
     kept = _held(tables, here)
     assert kept.keys() >= {"profiles", "profile_versions", "licenses", "sessions", "blobs"}
     _close(tables, client, gone, timedelta(days=DAYS, hours=2))
@@ -146,6 +156,7 @@ def test_everything_of_a_closed_account_goes(
     assert _held(tables, here) == kept
     (user,) = tables.rows("users", id=gone.id)
     assert (user["email"], user["phone_number"]) == (f"closed-{gone.id}", None)
+    assert tables.rows("blobs", id=ownerless) == []
     assert user["closed_at"] is not None
     assert filed.keys() == {row["key"] for row in tables.rows("blobs")}
     assert len(filed.keys()) == 2 * 5

@@ -1,7 +1,7 @@
 """What a driver told us: the profile, its collections, its representation."""
 
 from roadworthy.profiles.profile import FIELDS, judge_profile
-from roadworthy.profiles.queries import erase_profile, note_account_change
+from roadworthy.profiles.queries import claim_files, erase_profile, note_account_change
 from roadworthy.profiles.routes import ProfileRoutes
 from roadworthy.profiles.tables import COLLECTIONS, profile_versions, profiles
 
@@ -9,6 +9,7 @@ __all__ = [
     "COLLECTIONS",
     "FIELDS",
     "ProfileRoutes",
+    "claim_files",
     "erase_profile",
     "judge_profile",
     "note_account_change",

@@ -17,7 +17,14 @@ from sqlalchemy import (
 
 from roadworthy.accounts import token_is_revoked, users
 from roadworthy.database import Connection, Prepared, json_rows
-from roadworthy.documents import Placing, attached_files, place_files, take_out_files
+from roadworthy.documents import (
+    Placing,
+    attached_files,
+    attachments,
+    blobs,
+    place_files,
+    take_out_files,
+)
 from roadworthy.jobs import delete_some
 from roadworthy.profiles.profile import FIELDS
 from roadworthy.profiles.tables import (
@@ -171,6 +178,21 @@ def delete_profile(connection: Connection, profile_id: int, now: datetime) -> bo
     take_out_files(connection, profile_id, now)
     connection.execute(delete(profiles).where(profiles.c.id == profile_id))
     return True
+
+
+def claim_files(connection: Connection, user_id: int) -> None:
+    """Files of a release that did not say whose they are become those of the user whose profile
+    has them."""
+    attached = (
+        select(attachments.c.blob_id)
+        .join(profiles, profiles.c.id == attachments.c.profile_id)
+        .where(profiles.c.user_id == user_id)
+    )
+    connection.execute(
+        update(blobs)
+        .where(blobs.c.user_id.is_(None), blobs.c.id.in_(attached))
+        .values(user_id=user_id)
+    )
 
 
 def erase_profile(connection: Connection, user_id: int) -> int:

@@ -12,7 +12,7 @@ from roadworthy.accounts import erase_account, erase_traces, find_closed
 from roadworthy.database import Connection, Database
 from roadworthy.documents import Going, erase_files, size_held
 from roadworthy.exports import erase_exports
-from roadworthy.profiles import erase_profile
+from roadworthy.profiles import claim_files, erase_profile
 from roadworthy.wire import erase_answers
 
 AT_ONCE = 100
@@ -48,6 +48,7 @@ class Erasure:
 
 def _erase_some(connection: Connection, user_id: int, now: datetime) -> int:
     """How many rows; the account itself goes when there are none left."""
+    claim_files(connection, user_id)
     erased = (
         erase_exports(connection, user_id, now)
         or erase_files(connection, user_id, now)
