@@ -178,6 +178,34 @@ def test_what_was_interrupted_when_it_was_whole_becomes_a_file(
     assert blob["byte_size"] == len(content) - 1
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("method", ["HEAD", "PATCH"])
+def test_what_is_longer_than_a_file_may_be_by_now_ends(
+    place: Place, tables: Tables, start: Start, connect: Connect, method: str
+) -> None:
+    """The operator lowered the limit since it began."""
+    driver = with_profile(tables, new_driver(tables))
+    service = start(place.folder, place.settings)
+    content = pdf(filler=2 * MEGABYTE)
+    client = connect(service.url)
+    upload = begin(client, driver, len(content))
+    upload.append(client, 0, content[:-1])
+    service.stop()
+    if method == "HEAD":  # a server was killed when all of it had come
+        tables.execute(update(tables["uploads"]).values(byte_size=len(content) - 1))
+    service = start(place.folder, {**place.settings, "ROADWORTHY_MAX_FILE_MB": "2"})
+    client = connect(service.url)
+
+    if method == "HEAD":
+        answer = upload.send(client, "HEAD")
+    else:
+        answer = upload.append(client, len(content) - 1, content[-1:])
+
+    assert answer.status == 413, answer
+    assert upload.send(client, "HEAD").status == 404
+    assert tables.rows("uploads") + tables.rows("upload_parts") + tables.rows("blobs") == []
+
+
 def test_what_is_not_finished_goes_after_a_day(
     place: Place,
     tables: Tables,

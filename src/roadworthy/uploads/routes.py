@@ -252,6 +252,7 @@ _SHOW = Operation(
     answers={
         200: "`Upload-Offset` is where to continue; of what is whole, `Upload-Signed-Id` is there",
         **_UNKNOWN,
+        413: "The file is longer than one may be by now: there is no such upload any more",
         429: "Too many files of this driver wait to be attached",
     },
     in_path=_IN_PATH,

@@ -37,7 +37,15 @@ from roadworthy.uploads.upload import (
     Checksum,
     NewUpload,
 )
-from roadworthy.wire import BadRequest, Conflict, Gone, NotFound, Refusal, TooManyRequests
+from roadworthy.wire import (
+    BadRequest,
+    Conflict,
+    Gone,
+    NotFound,
+    Refusal,
+    TooLarge,
+    TooManyRequests,
+)
 from roadworthy.wire.errors import ChecksumMismatch, RequestTimeout
 
 RETRY_SECONDS = 60 * 60
@@ -130,10 +138,16 @@ class Uploads:
     async def blob_of(self, upload: Upload) -> int | None:
         """The id of the blob that the upload has become, if all of it has come.
 
-        Who asks again makes good what was interrupted. Raises `Gone` when its bytes are lost.
+        Who asks again makes good what was interrupted. Raises `Gone` when its bytes are lost, and
+        `TooLarge`, with an end to it, when files may no longer be so long.
         """
-        if upload.blob_id is not None or upload.remaining:
+        if upload.blob_id is not None:
             return upload.blob_id
+        if upload.byte_size > self.most_bytes:
+            await self.terminate(upload)
+            raise TooLarge(self.most_bytes)
+        if upload.remaining:
+            return None
         try:
             with self._files.room_for(upload.user_id):
                 blob_id = await self._composed(upload)
