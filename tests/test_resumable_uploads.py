@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import update
 
+from roadworthy.uploads.upload import MOST_UNFINISHED
 from tests.conftest import Filing, Place
 from tests.scenarios import resumable
 from tests.support.blobs import attach, followed, pdf
 from tests.support.client import Answer, Client
 from tests.support.drivers import Driver, new_driver, with_profile
-from tests.support.resumable import BODY_TYPE, TUS, Resumable, begin
+from tests.support.ports import free_port
+from tests.support.resumable import BODY_TYPE, TUS, UPLOADS_PATH, Resumable, begin
 from tests.support.scenario import Scenario, play
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
@@ -176,6 +178,24 @@ def test_what_was_interrupted_when_it_was_whole_becomes_a_file(
     assert filing.tables.rows("upload_parts", upload_id=row["id"]) == []
     (blob,) = filing.tables.rows("blobs", id=_row(filing.tables, upload)["blob_id"])
     assert blob["byte_size"] == len(content) - 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_what_begins_with_its_bytes_while_storage_is_away_does_not_count(
+    place: Place, tables: Tables, start: Start, connect: Connect
+) -> None:
+    """Nobody was told where it is, so it cannot go on."""
+    bucket = f"s3://key:secret@bucket?endpoint=http://127.0.0.1:{free_port()}"
+    service = start(place.folder, {**place.settings, "ROADWORTHY_STORAGE_URL": bucket})
+    client, driver = connect(service.url), with_profile(tables, new_driver(tables))
+    said = {**driver.signed, **TUS, "upload-length": "9", "content-type": BODY_TYPE}
+
+    answer = client.send("POST", UPLOADS_PATH, said, b"the start")
+
+    assert (answer.status, answer.header("location")) == (503, None), answer
+    assert all(row["expires_at"] <= datetime.now(UTC) for row in tables.rows("uploads"))
+    for _ in range(MOST_UNFINISHED):
+        begin(client, driver, 9)
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

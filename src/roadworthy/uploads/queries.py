@@ -52,7 +52,7 @@ def create_upload(
     """
     connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
     unfinished = select(func.count(), func.coalesce(func.sum(uploads.c.byte_size), 0)).where(
-        uploads.c.user_id == user_id, uploads.c.blob_id.is_(None)
+        uploads.c.user_id == user_id, uploads.c.blob_id.is_(None), uploads.c.expires_at > now
     )
     count, size = connection.execute(unfinished).one()
     if count >= MOST_UNFINISHED or size + new.byte_size > most_bytes:

@@ -1,6 +1,7 @@
 """`/api/v1/uploads`: files sent in as many requests as the signal takes (tus 1.0)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -126,18 +127,27 @@ class UploadRoutes:
         elif request.header(b"content-length") not in {None, "0"}:
             raise UnsupportedMediaType
         upload = await self._uploads.create(driver.id, new)
-        if is_sent:
-            upload = await self._begun(request, upload, checksum)
         base = self._public_url or request.base_url
-        location = base + UPLOAD_PATH.format(upload=upload.name)
-        return await self._standing(201, upload, {"location": location})
+        location = {"location": base + UPLOAD_PATH.format(upload=upload.name)}
+        if is_sent:
+            return await self._begun(request, upload, checksum, location)
+        return await self._standing(201, upload, location)
 
-    async def _begun(self, request: Request, upload: Upload, checksum: Checksum | None) -> Upload:
-        """The upload with the body of its creation; what is refused leaves none."""
+    async def _begun(
+        self,
+        request: Request,
+        upload: Upload,
+        checksum: Checksum | None,
+        location: dict[str, str],
+    ) -> Response:
+        """How the upload stands with the body of its creation; unless who began it is told where
+        it is, it ends."""
         try:
-            return await self._take(request, upload, checksum)
-        except Refusal:
-            await self._uploads.terminate(upload)
+            further = await self._take(request, upload, checksum)
+            return await self._standing(201, further, location)
+        except BaseException:
+            with suppress(Busy, Unavailable, StorageAway):  # then the purge removes the rest
+                await self._uploads.terminate(upload)
             raise
 
     async def _show(self, request: Request, driver: SignedIn) -> Response:
