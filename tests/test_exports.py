@@ -1,7 +1,9 @@
 """A driver downloads everything held about them, on both databases and both storages."""
 
+import asyncio
 import io
 import json
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -15,14 +17,17 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 from sqlalchemy import update
 
-from roadworthy.database import metadata
-from roadworthy.exports.archive import Names
+from roadworthy.database import metadata, open_database
+from roadworthy.exports import Exporting, exporting
+from roadworthy.exports.archive import Names, index_of, json_of
 from roadworthy.exports.held import OF_DRIVERS, OF_PROFILES, SECRET
-from tests.conftest import Filing
+from roadworthy.storage import open_storage
+from tests.conftest import Filing, Place
 from tests.support.blobs import attach, pdf, png, upload
 from tests.support.client import Answer, Client
 from tests.support.drivers import PASSWORD, Driver, add_session, new_driver, with_profile
 from tests.support.mail import Box, link_to
+from tests.support.tables import open_tables
 
 PATH = "/api/v1/users/export"
 PAGE = "/account/export"
@@ -272,6 +277,45 @@ def test_a_file_that_is_missing_does_not_stop_the_rest(
         "files/dbs/cv.pdf"
     ]
     filing.tables.execute(update(blobs).where(blobs.c.id == cv["id"]).values(key=cv["key"]))
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_while_it_is_written_down_others_are_answered(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Years of views take seconds: the event loop must not be what spends them."""
+    written_by = {}
+
+    def noted(write: Callable[..., bytes]) -> Callable[..., bytes]:
+        def writing(*given: Any) -> bytes:
+            written_by[write.__name__] = threading.current_thread()
+            return write(*given)
+
+        return writing
+
+    for write in (json_of, index_of):
+        monkeypatch.setattr(exporting, write.__name__, noted(write))
+    tables = open_tables(place.url)
+    driver = new_driver(tables)
+    now = datetime.now(UTC)
+    export_id = tables.add("data_exports", user_id=driver.id, requested_at=now)
+
+    async def make() -> None:
+        database = open_database(place.url)
+        storage = open_storage(f"file://{place.folder}/files", place.folder / "incoming")
+        await database.open()
+        try:
+            await Exporting(database, storage, lambda: now).make({"export_id": export_id})
+        finally:
+            await storage.close()
+            await database.close()
+
+    asyncio.run(make())
+    (made,) = tables.rows("data_exports")
+    tables.close()
+    assert made["blob_id"] is not None
+    assert written_by.keys() == {"json_of", "index_of"}
+    assert threading.main_thread() not in written_by.values()
 
 
 def test_every_table_about_a_driver_is_in_it() -> None:

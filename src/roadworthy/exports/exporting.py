@@ -55,9 +55,7 @@ class Exporting:
         for row in held["files"]:
             row["in_this_archive"] = inside.get(row["id"])
         now = self._clock()
-        off_loop = self._storage.spool.off_loop
-        await off_loop(partial(add_content, path, "data.json", json_of(held, now)))
-        await off_loop(partial(add_content, path, "index.html", index_of(held, now)))
+        await self._storage.spool.off_loop(_describe, path, held, now)
 
     async def _add(self, file: HeldFile, path: Path, name: str) -> bool:
         """Whether its bytes were still there."""
@@ -79,6 +77,12 @@ class Exporting:
         )
         await self._storage.put(key, path)
         return blob_id
+
+
+def _describe(path: Path, held: Mapping[str, Any], now: datetime) -> None:
+    """Years of what somebody was shown take seconds to write down."""
+    add_content(path, "data.json", json_of(held, now))
+    add_content(path, "index.html", index_of(held, now))
 
 
 def _add_if_there(path: Path, name: str, source: Path) -> None:
