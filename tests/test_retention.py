@@ -13,7 +13,7 @@ from sqlalchemy import update
 from roadworthy.database import metadata
 from roadworthy.storage import new_key
 from tests.conftest import Filing, Place, Running
-from tests.support.blobs import attach, upload, upload_blob
+from tests.support.blobs import attach, pdf, upload, upload_blob
 from tests.support.buckets import BUCKET, Server
 from tests.support.client import Client
 from tests.support.drivers import Driver, add_session, new_driver, with_profile
@@ -296,6 +296,11 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(
     blobs = tables["blobs"]
     waits = update(blobs).where(blobs.c.id == old.id)
     tables.execute(waits.values(unattached_since=NOW - timedelta(days=2)))
+    for content, whole in ((b"begun", 1000), (pdf(), len(pdf()))):
+        assert begin(client, here, whole).append(client, 0, content).status == 204
+    uploads = tables["uploads"]
+    tables.execute(update(uploads).values(expires_at=NOW - timedelta(hours=2)))
+    unfinished = tables.rows("uploads")[0]["id"]
     stray = _stray(filed, timedelta(days=2))
     before = _everything(tables)
 
@@ -305,9 +310,11 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(
     lines = shown.stdout.splitlines()
     assert lines[0].startswith(f"everything of account {gone.id}, with 5 files of ")
     assert ": closed on " in lines[0]
-    assert lines[1].startswith(f"file {old.id} of driver {here.id}, {len(old.content)} bytes: ")
-    assert lines[2].startswith(f"bytes {stray}, 4 bytes: no file has them, stored on ")
-    assert lines[3:] == ["3 would be removed."]
+    upload_line = f"upload {unfinished} of driver {here.id}, 5 bytes: it was to be finished by "
+    assert lines[1].startswith(upload_line)
+    assert lines[2].startswith(f"file {old.id} of driver {here.id}, {len(old.content)} bytes: ")
+    assert lines[3].startswith(f"bytes {stray}, 4 bytes: no file has them, stored on ")
+    assert lines[4:] == ["4 would be removed."]
     assert _everything(tables) == before
     assert filed.keys() >= {stray}
 

@@ -204,6 +204,9 @@ async def going(database: Database, storage: Storage, settings: Settings) -> Asy
         yield each
     for export_id, user_id in await database.report(find_old_exports, until):
         yield Going(f"download {export_id} of driver {user_id}", "it expired, or was never made")
+    uploads = Uploads(database, Files(database, storage, 0, _now), _now)
+    async for each in uploads.going(until):
+        yield each
     async for each in Purging(database, storage, _now).going(until):
         yield each
 

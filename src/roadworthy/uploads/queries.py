@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from roadworthy.accounts import users
 from roadworthy.database import Connection
@@ -38,6 +38,15 @@ class Upload(NamedTuple):
     def remaining(self) -> int:
         """Bytes that are still to come."""
         return self.byte_size - self.offset
+
+
+class GoingUpload(NamedTuple):
+    """An upload that goes, with as many bytes as may have come of it."""
+
+    id: int
+    user_id: int
+    expires_at: datetime
+    byte_size: int
 
 
 _UPLOAD = select(*(uploads.c[name] for name in Upload._fields))
@@ -172,6 +181,21 @@ def find_ended(connection: Connection, until: datetime, after: int, most: int) -
     """Ids, beyond `after`, of uploads that take no more since `until` or longer."""
     ended = select(uploads.c.id).where(uploads.c.id > after, uploads.c.expires_at <= until)
     return list(connection.execute(ended.order_by(uploads.c.id).limit(most)).scalars())
+
+
+def find_going(connection: Connection, until: datetime) -> list[GoingUpload]:
+    """Uploads that take no more since `until` or longer; of those that are files by now, only what
+    has parts left."""
+    size = func.sum(upload_parts.c.byte_size)
+    rows = connection.execute(
+        select(uploads.c.id, uploads.c.user_id, uploads.c.expires_at, func.coalesce(size, 0))
+        .outerjoin(upload_parts)
+        .where(uploads.c.expires_at <= until)
+        .group_by(uploads.c.id)
+        .having(or_(uploads.c.blob_id.is_(None), size.is_not(None)))
+        .order_by(uploads.c.id)
+    )
+    return [GoingUpload(id_, user_id, at, int(size)) for id_, user_id, at, size in rows]
 
 
 def _found(connection: Connection, upload_id: int) -> Upload:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from roadworthy.database import Database
-from roadworthy.documents import Failures, Files
+from roadworthy.documents import Failures, Files, Going
 from roadworthy.storage import NotStored, SpooledFile, Storage, new_key
 from roadworthy.uploads.queries import (
     TooManyParts,
@@ -23,6 +23,7 @@ from roadworthy.uploads.queries import (
     create_upload,
     end_upload,
     find_ended,
+    find_going,
     find_upload,
     finish_part,
     forget_parts,
@@ -192,6 +193,14 @@ class Uploads:
                 with failures.counted():
                     await self._remove(upload_id)
             after = ended[-1]
+
+    async def going(self, until: datetime) -> AsyncIterator[Going]:
+        """The uploads with which `purge` would remove something that was sent or told."""
+        for upload in await self._database.report(find_going, until):
+            yield Going(
+                f"upload {upload.id} of driver {upload.user_id}, {upload.byte_size} bytes",
+                f"it was to be finished by {upload.expires_at:%Y-%m-%d %H:%M}Z",
+            )
 
     async def _remove(self, upload_id: int) -> None:
         await self._remove_parts(upload_id)
