@@ -79,6 +79,7 @@ _TITLES = {
     "profiles": "Your profile",
     "profile_versions": "What your profile said before",
     "files": "Your files",
+    "uploads": "Files you began to send piece by piece in the last day",
     "submissions": "Documents you handed in",
     "file_views": "Who was shown your files",
     "data_exports": "Downloads like this one",

@@ -1,7 +1,7 @@
 """SQL of everything that is held about a driver.
 
-What is left out: digests and keys, which say nothing to anybody, and copies of what we answered,
-which are gone after a day.
+What is left out: digests and keys, which say nothing to anybody, and what is gone after a day:
+copies of what we answered, and the bytes of an upload that is not finished.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from roadworthy.documents import (
 )
 from roadworthy.exports.tables import data_exports
 from roadworthy.profiles import COLLECTIONS, profile_versions, profiles
+from roadworthy.uploads.tables import uploads
 
 Rows = list[dict[str, Any]]
 
@@ -33,6 +34,7 @@ OF_DRIVERS: Mapping[str, Table] = {
     "profiles": profiles,
     "profile_versions": profile_versions,
     "files": blobs,
+    "uploads": uploads,
     "submissions": submissions,
     "file_views": file_views,
     "data_exports": data_exports,
