@@ -7,20 +7,23 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from sqlalchemy import update
 
+from roadworthy.accounts import users
 from roadworthy.database import metadata, open_database
 from roadworthy.exports import Exporting, exporting
 from roadworthy.exports.archive import Names, index_of, json_of
 from roadworthy.exports.held import OF_DRIVERS, OF_PROFILES, SECRET
+from roadworthy.exports.reading import LABELS, TITLES, File, sections, size_text
 from roadworthy.storage import open_storage
 from tests.conftest import Filing, Place
 from tests.support.blobs import attach, pdf, png, upload
@@ -133,22 +136,131 @@ def test_everything_is_in_it(client: Client, driver: Driver, filing: Filing) -> 
     assert [(view["viewer_id"], view["manner"]) for view in views] == [(driver.id, "attachment")]
 
 
-def test_the_index_can_be_read_and_loads_nothing(
-    client: Client, driver: Driver, filing: Filing, browser: Browser, tmp_path: Any
+def said(page: Page, title: str) -> list[str]:
+    """What stands under `title`: `# ` before a heading, `= ` before a value, ` > ` before where a
+    link leads.
+    """
+    lines: list[str] = page.evaluate(
+        """title => Array.from(document.querySelectorAll("section"))
+            .filter(section => section.querySelector("h2").innerText === title)
+            .flatMap(section => Array.from(section.querySelectorAll("h3, dt, dd")))
+            .map(part => {
+                const link = part.querySelector("a");
+                const words = part.innerText + (link ? " > " + link.getAttribute("href") : "");
+                return {H3: "# ", DT: "", DD: "= "}[part.tagName] + words;
+            })""",
+        title,
+    )
+    return lines
+
+
+def test_the_index_loads_nothing_and_fits(
+    client: Client, driver: Driver, filing: Filing, browser: Browser, tmp_path: Path
 ) -> None:
     attach(client, driver, cv=upload(client, driver, filename="100% mine?.pdf"))
     ask(client, driver)
     archive = opened(sign_in(client, mailed(filing, driver), driver.email))
     archive.extractall(tmp_path)
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 390, "height": 844})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"file://{tmp_path}/index.html")
     assert page.inner_text("h1") == "What Roadworthy holds about you"
     assert "</dd><script>alert(1)" in page.inner_text("body")
     assert len(asked) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     href = page.evaluate("document.querySelector('a[href^=files]').pathname")
     assert (tmp_path / unquote(href).removeprefix(f"{tmp_path}/")).is_file()
+    page.close()
+
+
+def test_the_index_says_in_words_what_is_held(
+    client: Client, driver: Driver, filing: Filing, browser: Browser, tmp_path: Path
+) -> None:
+    replaced, here = (
+        upload(client, driver, pdf("x"), filename=name) for name in ("old.pdf", "new.pdf")
+    )
+    attach(client, driver, enchanced_dbs=replaced, documents=[upload(client, driver)])
+    attach(client, driver, enchanced_dbs=here)
+    seen = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    ids = {row["filename"]: row["id"] for row in filing.tables.rows("blobs", user_id=driver.id)}
+    for blob_id, kind, manner in (
+        (ids["new.pdf"], "staff", "inline"),
+        (ids["new.pdf"], "driver", "attachment"),
+        (10**12, "staff", "attachment"),
+    ):
+        values = {"blob_id": blob_id, "viewer_kind": kind, "viewer_id": 7, "manner": manner}
+        filing.tables.add("file_views", user_id=driver.id, viewed_at=seen, **values)
+    submissions = filing.tables["submissions"]
+    theirs = update(submissions).where(submissions.c.user_id == driver.id)
+    filing.tables.execute(theirs.values(created_at=seen, expires_on=date(2029, 1, 2)))
+    attachments, blobs = filing.tables["attachments"], filing.tables["blobs"]
+    placed = update(attachments).where(attachments.c.profile_id == driver.profile_id)
+    filing.tables.execute(placed.values(created_at=seen))
+    sent = update(blobs).where(blobs.c.user_id == driver.id)
+    filing.tables.execute(sent.values(byte_size=1_400, created_at=seen))
+    ask(client, driver)
+    opened(sign_in(client, mailed(filing, driver), driver.email)).extractall(tmp_path)
+    page = browser.new_page()
+    page.goto(f"file://{tmp_path}/index.html")
+
+    when = "4 March 2026, 05:06 UTC"
+    added = ["Size", "= 1.4 kB", "Added", f"= {when}"]
+    old, new = (f"{name}.pdf > files/enchanced_dbs/{name}.pdf" for name in ("old", "new"))
+    enhanced = "Enhanced DBS certificate"
+    assert said(page, "Your files") == [
+        *(f"# {old}", "Place", f"= none; it was handed in as: {enhanced}", *added),
+        *(f"# {new}", "Place", f"= {enhanced}, since 4 March 2026", *added),
+        *("# cv.pdf > files/documents/cv.pdf", "Place", "= Documents, since 4 March 2026", *added),
+    ]
+    dates = ["Expires", "= 2 January 2029", "Handed in", f"= {when}"]
+    withdrawn = said(page, "Documents you handed in")[8:10]
+    assert withdrawn[0] == "Withdrawn"
+    assert said(page, "Documents you handed in") == [
+        *("As", f"= {enhanced}", "File", f"= {old}", *dates, *withdrawn),
+        *("As", f"= {enhanced}", "File", f"= {new}", *dates),
+    ]
+    assert said(page, "Who was shown your files") == [
+        *(f"# {new}", "Looked at by our staff", f"= {when}", "Downloaded by you", f"= {when}"),
+        *("# A file that we no longer have", "Downloaded by our staff", f"= {when}"),
+    ]
+    assert "We hold nothing under: Driving entitlements, Jobs," in page.inner_text("body")
+    page.close()
+
+
+def test_the_index_says_why_a_file_is_not_in_the_archive() -> None:
+    gone = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    file = {"filename": "a.pdf", "byte_size": 1, "created_at": gone, "in_this_archive": None}
+    for number, (uploaded_at, purged_at, said) in enumerate(
+        [
+            (gone, gone, ("Deleted", "4 March 2026, 05:06 UTC")),
+            (None, gone, ("Deleted", "4 March 2026, 05:06 UTC")),
+            (None, None, ("Not in here", "it never arrived whole")),
+            (gone, None, ("Not in here", "we could not find it")),
+        ]
+    ):
+        row = {"id": number, "uploaded_at": uploaded_at, "purged_at": purged_at, **file}
+        held = {**dict.fromkeys(TITLES, ()), "attachments": (), "files": [row]}
+        (entry,) = next(s.entries for s in sections(held) if s.title == TITLES["files"])
+        assert entry.facts[-1] == said
+        assert entry.title == File("a.pdf", None)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (52_428_800, "52.4 MB"),
+        (2_500_000_000, "2.5 GB"),
+        (10**13, "10000.0 GB"),
+    ],
+)
+def test_a_size_in_words(count: int, text: str) -> None:
+    assert size_text(count) == text
 
 
 def test_only_who_signs_in_to_that_account_gets_it(
@@ -332,6 +444,25 @@ def test_every_table_about_a_driver_is_in_it() -> None:
     }
     by_profile = {t.name for t in metadata.sorted_tables if "profile_id" in t.c}
     assert by_profile == {t.name for t in OF_PROFILES.values()} | {"profile_versions"}
+
+
+def test_the_index_leaves_out_only_what_machines_read() -> None:
+    """All else that is in data.json has words in the index."""
+    elsewhere = {
+        "files": {"filename"},
+        "attachments": {"blob_id", "slot", "created_at"},
+        "file_views": {"blob_id", "viewer_kind", "manner", "viewed_at"},
+        "known_addresses": {"seen_at"},
+        "data_exports": {"blob_id"},
+    }
+    for_machines = {
+        *("id", "user_id", "profile_id", "version", "jti", "position", "viewer_id"),
+        *("checksum", "content_type", "detected_type", "service_name", "name", "metadata"),
+        *("uploaded_at", "unattached_since"),
+    } | SECRET
+    for name, table in {"account": users, **OF_DRIVERS, **OF_PROFILES}.items():
+        words = set(LABELS.get(name, ())) | elsewhere.get(name, set())
+        assert {column.name for column in table.c} - for_machines == words, name
 
 
 @given(st.lists(st.text(max_size=300), max_size=20))

@@ -12,6 +12,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from roadworthy.exports.reading import instant_text, sections
+
 LONGEST_STEM = 80
 LONGEST_SUFFIX = 16
 
@@ -68,28 +70,8 @@ def json_of(held: Mapping[str, Any], now: datetime) -> bytes:
 def index_of(held: Mapping[str, Any], now: datetime) -> bytes:
     """The same for people: a page that loads nothing and can do nothing."""
     page = _PAGES.get_template("index.html")
-    return page.render(held=held, now=now, titles=_TITLES, quote=quote).encode()
+    return page.render(sections=sections(held), now=instant_text(now), quote=quote).encode()
 
-
-_TITLES = {
-    "account": "Your account",
-    "sessions": "Where you are signed in",
-    "known_addresses": "When you last signed in from each place",
-    "mailed_links": "Links mailed to you",
-    "profiles": "Your profile",
-    "profile_versions": "What your profile said before",
-    "files": "Your files",
-    "uploads": "Files you began to send piece by piece in the last day",
-    "submissions": "Documents you handed in",
-    "file_views": "Who was shown your files",
-    "data_exports": "Downloads like this one",
-    "attachments": "Where your files are in your profile",
-    "activities": "Activities",
-    "experiences": "Jobs",
-    "interviews": "Interviews",
-    "licenses": "Driving entitlements",
-    "reviews": "Reviews",
-}
 
 _PAGES = Environment(
     loader=PackageLoader("roadworthy.exports"),
