@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
 from roadworthy.accounts import users
@@ -101,6 +101,7 @@ def test_everything_is_in_it(client: Client, driver: Driver, filing: Filing) -> 
     link = mailed(filing, driver)
     form = client.send("GET", link)
     assert (form.status, form.header("cache-control")) == (200, "no-store")
+    assert "script-src" not in (form.header("content-security-policy") or "")
     answer = sign_in(client, link, driver.email.upper())
 
     assert answer.header("content-type") == "application/zip"
@@ -134,6 +135,40 @@ def test_everything_is_in_it(client: Client, driver: Driver, filing: Filing) -> 
     assert 'href="files/dbs/dbs%20%282%29.pdf"' in page
     views = filing.tables.rows("file_views", user_id=driver.id)
     assert [(view["viewer_id"], view["manner"]) for view in views] == [(driver.id, "attachment")]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_is_of_use_to_every_address_and_forgets_what_was_wrong(
+    client: Client, filing: Filing, browser: Browser, width: int
+) -> None:
+    driver = new_driver(filing.tables, email=f"jörg{width}.{time.time()}@example.com")
+    ask(client, driver)
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text))
+    page.goto(filing.running.url + mailed(filing, driver))
+    page.get_by_label("E-mail").fill(driver.email)
+    page.get_by_label("Password").fill("wrong horse battery")
+    page.get_by_role("button", name="Download").click()
+    wrong = page.get_by_text("This is not the address and the password")
+    expect(wrong).to_be_visible()
+    expect(page.locator("[aria-invalid]")).to_have_count(2)
+    assert page.get_by_label("E-mail").input_value() == driver.email
+    button = page.get_by_role("button").bounding_box()
+    closing = page.get_by_text("It holds your documents").bounding_box()
+    assert button is not None
+    assert closing is not None
+    assert closing["y"] - button["y"] - button["height"] >= 16
+
+    page.get_by_label("Password").fill(PASSWORD)
+    with page.expect_download() as download:
+        page.get_by_label("Password").press("Enter")
+    assert zipfile.ZipFile(download.value.path()).testzip() is None
+    expect(wrong).to_be_hidden()
+    expect(page.locator("[aria-invalid], [aria-describedby]")).to_have_count(0)
+    assert page.title() == "Download what we hold about you · Roadworthy"
+    assert [fault for fault in faults if "status of 422" not in fault] == []
+    page.close()
 
 
 def said(page: Page, title: str) -> list[str]:

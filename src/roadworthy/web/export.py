@@ -21,6 +21,18 @@ from roadworthy.wire.values import is_unicode
 MOST_BYTES = 16 * 1024
 POLICY = "sandbox; default-src 'none'"
 
+# A download leaves the page as it is: what was wrong before would stand there still.
+_FORGET = """
+document.forms[0].addEventListener("submit", () => {
+  document.getElementById("wrong").hidden = true;
+  document.title = document.title.replace("Error: ", "");
+  for (const field of document.querySelectorAll("[aria-invalid]")) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
+});
+"""
+
 
 class ExportPages:
     """The form, and what it leads to."""
@@ -56,7 +68,8 @@ class ExportPages:
 
 
 def _form(status: int, token: str, email: str = "", *, wrong: bool = False) -> Response:
-    return private_page(status, "export.html", token=token, email=email, wrong=wrong)
+    script = _FORGET if wrong else ""
+    return private_page(status, "export.html", script=script, token=token, email=email, wrong=wrong)
 
 
 def _file(content: AsyncGenerator[bytes, None], size: int, digest: str) -> StreamedResponse:

@@ -1,5 +1,8 @@
 """Pages from their templates."""
 
+import base64
+import hashlib
+
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -34,12 +37,22 @@ def page(body: bytes) -> Response:
     return Response(200, body, content_type=CONTENT_TYPE, headers=headers)
 
 
-def private_page(status: int, template: str, **values: object) -> Response:
-    """A page for who has its address, which carries a secret: nobody keeps it or is told of it."""
+def private_page(status: int, template: str, *, script: str = "", **values: object) -> Response:
+    """A page for who has its address, which carries a secret: nobody keeps it or is told of it.
+
+    It may run `script`, and nothing else.
+    """
     headers = {
-        "content-security-policy": _FORM_POLICY,
+        "content-security-policy": _FORM_POLICY + _allowing(script),
         "referrer-policy": "no-referrer",
         "cache-control": "no-store",
     }
-    body = rendered(template, **values)
+    body = rendered(template, script=script, **values)
     return Response(status, body, content_type=CONTENT_TYPE, headers=headers)
+
+
+def _allowing(script: str) -> str:
+    if not script:
+        return ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"; script-src 'sha256-{digest}'"
