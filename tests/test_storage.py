@@ -180,19 +180,36 @@ def test_a_bucket_takes_what_was_signed_and_nothing_else(
     _with(storage, work)
 
 
-def test_versions_go_with_the_file(versions_server: Server, tmp_path: Path, file: Path) -> None:
-    prefix = "versions"
-    storage = open_storage(versions_server.url(prefix), tmp_path / "incoming")
+@pytest.mark.parametrize(
+    "versioning",
+    [
+        [None],
+        ["Enabled"],
+        [None, "Enabled"],
+        ["Enabled", "Suspended"],
+        [None, "Enabled", "Suspended"],
+    ],
+    ids=str,
+)
+def test_versions_go_with_the_file(
+    versioning: list[str | None], versions_server: Server, tmp_path: Path, file: Path
+) -> None:
+    """Whatever the bucket kept when each of them came."""
+    server = versions_server.with_bucket(f"versions-{new_key()}")
+    storage = open_storage(server.url("prefix"), tmp_path / "incoming")
 
     async def work(storage: Storage) -> None:
         gone, kept = new_key(), new_key()
-        for key in (gone, gone, gone, kept):
-            await storage.put(key, file)
-        versions_server.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{gone}")
-        await storage.put(gone, file)
+        for status in versioning:
+            server.keep_versions(status)
+            await storage.put(gone, file)
+            await storage.put(gone, file)
+            await storage.put(kept, file)
+            server.client.delete_object(Bucket=server.bucket, Key=f"prefix/{gone}")
+            await storage.put(gone, file)
         await storage.delete(gone)
-        found = versions_server.client.list_object_versions(Bucket=BUCKET, Prefix=f"{prefix}/")
-        assert [each["Key"] for each in found["Versions"]] == [f"{prefix}/{kept}"]
+        found = server.client.list_object_versions(Bucket=server.bucket)
+        assert {each["Key"] for each in found["Versions"]} == {f"prefix/{kept}"}
         assert "DeleteMarkers" not in found
 
     _with(storage, work)

@@ -163,7 +163,10 @@ class S3Storage(Storage):
             self._ask("DELETE", name)
 
     def _versions(self, name: str) -> list[str]:
-        """Of the object itself and of what marks it deleted; none where there are no versions."""
+        """Of the object itself and of what marks it deleted; none where there are no versions.
+
+        What came before the bucket kept versions is one of them: `null`.
+        """
         found: list[str] = []
         query = {"versions": "", "prefix": name}
         while True:
@@ -173,7 +176,7 @@ class S3Storage(Storage):
             page = _without_namespaces(answer)
             for entry in (*page.iter("Version"), *page.iter("DeleteMarker")):
                 version = entry.findtext("VersionId")
-                if entry.findtext("Key") == name and version and version != "null":
+                if entry.findtext("Key") == name and version:
                     found.append(version)
             if page.findtext("IsTruncated") != "true":
                 return found
