@@ -1,7 +1,9 @@
 """Every storage keeps the same promises: a folder, a bucket, a bucket that keeps versions."""
 
 import asyncio
+import contextlib
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from roadworthy.storage import (
     open_storage,
     require_storage,
 )
+from roadworthy.storage.threads import Threads
 from tests.support.blobs import checksum, fetch
 from tests.support.buckets import BUCKET, Server
 from tests.support.ports import free_port
@@ -272,6 +275,30 @@ def test_a_file_that_is_not_in_memory_is_read_from_disk(tmp_path: Path, file: Pa
     _with(open_storage(f"file://{tmp_path}/files", tmp_path / "incoming"), work)
 
 
+def test_a_file_that_opens_for_nobody_any_more_is_closed(tmp_path: Path, file: Path) -> None:
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        await storage.put(key, file)
+        (stored,) = (tmp_path / "files").glob("??/??/*")
+        stored.unlink()
+        os.mkfifo(stored)  # which opens once somebody writes to it
+        reading = asyncio.ensure_future(_read(storage, key, 0, 1))
+        await asyncio.sleep(0.1)
+        reading.cancel()
+        with stored.open("wb"), pytest.raises(asyncio.CancelledError):
+            await reading
+        await storage.close()
+        assert stored not in _open_files()
+
+    _with(open_storage(f"file://{tmp_path}/files", tmp_path / "incoming"), work)
+
+
+def _open_files() -> Iterator[Path]:
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the folder itself, closed since
+            yield each.readlink()
+
+
 def test_files_in_a_folder_are_for_nobody_else(tmp_path: Path) -> None:
     storage = open_storage(f"file://{tmp_path}/files", tmp_path / "incoming")
 
@@ -374,6 +401,66 @@ class TestSpool:
                     pass
 
         asyncio.run(work())
+
+
+class TestThreads:
+    """Work off the loop."""
+
+    @pytest.fixture
+    def threads(self) -> Iterator[Threads]:
+        threads = Threads("tests")
+        yield threads
+        threads.close()
+
+    @pytest.mark.parametrize("how", ["to its end", "one at a time", "one at a time, the last"])
+    @pytest.mark.parametrize("cancelled", [1, 2])
+    def test_who_is_cancelled_waits_for_what_has_begun(
+        self, threads: Threads, how: str, cancelled: int
+    ) -> None:
+        """A file is closed next: a thread would write to whatever is opened then."""
+        going_on, over = threading.Event(), threading.Event()
+
+        def write() -> None:
+            going_on.wait(10)
+            time.sleep(0.05)
+            over.set()
+
+        async def use() -> None:
+            if how == "to its end":
+                await threads.to_its_end(write)
+                return
+            async with threads.one_at_a_time() as begin:
+                await begin(write)
+                if how == "one at a time":
+                    await begin(write)
+
+        async def work() -> None:
+            using = asyncio.ensure_future(use())
+            for _ in range(cancelled):
+                await asyncio.sleep(0.05)
+                using.cancel()
+            asyncio.get_running_loop().call_later(0.05, going_on.set)
+            with pytest.raises(asyncio.CancelledError):
+                await using
+            assert over.is_set()
+
+        asyncio.run(work())
+
+    @pytest.mark.parametrize("further", [0, 1])
+    def test_work_that_fails_ends_what_follows(self, threads: Threads, further: int) -> None:
+        done: list[int] = []
+
+        def fail() -> None:
+            raise OSError(28, "No space left on device")
+
+        async def use() -> None:
+            async with threads.one_at_a_time() as begin:
+                for work in (fail, *[lambda: done.append(1)] * further):
+                    await begin(work)
+
+        with pytest.raises(StorageAway, match="No space left"):
+            asyncio.run(use())
+        assert done == []
 
 
 _BAD_URLS = {
