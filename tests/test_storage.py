@@ -234,13 +234,23 @@ def test_what_others_keep_in_the_bucket_is_not_ours(
     _with(storage, work)
 
 
-@pytest.mark.parametrize("what", ["nobody there", "another secret", "no such bucket"])
+@pytest.mark.parametrize(
+    ("what", "servers"),
+    [
+        ("nobody there", "bucket_server"),
+        ("another secret", "bucket_server"),
+        ("no such bucket", "bucket_server"),
+        ("no such bucket", "versions_server"),
+    ],
+)
 def test_a_bucket_that_does_not_serve_us_is_away(
-    what: str, bucket_server: Server, tmp_path: Path, file: Path
+    what: str, servers: str, tmp_path: Path, file: Path, request: pytest.FixtureRequest
 ) -> None:
-    url = bucket_server.url("away")
+    """Also one that is not there, which answers as it does for a file that is not."""
+    server: Server = request.getfixturevalue(servers)
+    url = server.url("away")
     if what == "nobody there":
-        url = url.replace(bucket_server.endpoint, f"http://127.0.0.1:{free_port()}")
+        url = url.replace(server.endpoint, f"http://127.0.0.1:{free_port()}")
     elif what == "another secret":
         url = url.replace("their%2Fsecret", "another")
     else:
@@ -249,12 +259,16 @@ def test_a_bucket_that_does_not_serve_us_is_away(
 
     async def work(storage: Storage) -> None:
         key = new_key()
-        with pytest.raises((StorageAway, NotStored)):
-            await storage.put(key, file)
-        if what != "no such bucket":
-            for attempt in (storage.size(key), storage.delete(key), _read(storage, key, 0, 1)):
-                with pytest.raises(StorageAway):
-                    await attempt
+        for attempt in (
+            storage.put(key, file),
+            storage.size(key),
+            storage.accept(key),
+            storage.delete(key),
+            _keys(storage),
+            *(_read(storage, key, start, 2) for start in (0, 1)),
+        ):
+            with pytest.raises(StorageAway):
+                await attempt
 
     _with(storage, work)
 
