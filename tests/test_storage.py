@@ -24,7 +24,7 @@ from roadworthy.storage import (
     open_storage,
     require_storage,
 )
-from roadworthy.storage.threads import Threads
+from roadworthy.storage.threads import THREADS, Threads
 from tests.support.blobs import checksum, fetch
 from tests.support.buckets import BUCKET, Server
 from tests.support.ports import free_port
@@ -271,6 +271,36 @@ def test_a_bucket_that_does_not_serve_us_is_away(
                 await attempt
 
     _with(storage, work)
+
+
+def test_a_bucket_that_does_not_answer_holds_up_no_file_on_its_way(
+    bucket_server: Server, tmp_path: Path
+) -> None:
+    waiting: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    port = free_port()
+    url = bucket_server.url("slow").replace(bucket_server.endpoint, f"http://127.0.0.1:{port}")
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        waiting.put_nowait(writer)
+
+    async def receive(storage: Storage) -> int:
+        async with storage.spool.receive(_parts(CONTENT), len(CONTENT)) as spooled:
+            return spooled.byte_size
+
+    async def work(storage: Storage) -> None:
+        server = await asyncio.start_server(hold, "127.0.0.1", port)
+        deleting = [asyncio.ensure_future(storage.delete(new_key())) for _ in range(THREADS)]
+        writers = [await waiting.get() for _ in deleting]
+        try:
+            assert await asyncio.wait_for(receive(storage), 5) == len(CONTENT)
+        finally:
+            for writer in writers:
+                writer.close()
+            server.close()
+            ends = await asyncio.gather(*deleting, return_exceptions=True)
+        assert {type(end) for end in ends} == {StorageAway}
+
+    _with(open_storage(url, tmp_path / "incoming"), work)
 
 
 def test_a_file_that_is_not_in_memory_is_read_from_disk(tmp_path: Path, file: Path) -> None:

@@ -33,6 +33,7 @@ from roadworthy.storage.core import (
 )
 from roadworthy.storage.errors import NotStored, StorageAway
 from roadworthy.storage.place import Bucket
+from roadworthy.storage.threads import Threads
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ class S3Storage(Storage):
             bucket.access_key_id, bucket.secret_access_key, bucket.session_token
         )
         self._store = _store(bucket)
+        self._requests = Threads("bucket")  # a slow bucket holds up no file on its way
 
     async def put(self, key: str, path: Path) -> None:
         name = self._name(key)
@@ -103,7 +105,7 @@ class S3Storage(Storage):
 
     async def delete(self, key: str) -> None:
         for name in (self._name(key), self._incoming(key)):
-            await self.spool.off_loop(self._delete_versions, name)
+            await self._requests.off_loop(self._delete_versions, name)
 
     async def batches(self) -> AsyncIterator[list[Stored]]:
         stream = obstore.list(self._store, self._bucket.prefix or None, chunk_size=BATCH)
@@ -148,6 +150,7 @@ class S3Storage(Storage):
         return self._signed("GET", self._name(key), DOWNLOAD_SECONDS, query=query)
 
     async def close(self) -> None:
+        self._requests.close()
         self.spool.close()
 
     def _name(self, key: str) -> str:
@@ -172,7 +175,7 @@ class S3Storage(Storage):
 
     async def _missing(self) -> NotStored:
         """What a file is that is not found. Raises `StorageAway` when the bucket is not either."""
-        await self.spool.off_loop(self._require_bucket)
+        await self._requests.off_loop(self._require_bucket)
         return NotStored()
 
     def _require_bucket(self) -> None:
