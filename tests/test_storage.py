@@ -1,7 +1,9 @@
 """Every storage keeps the same promises: a folder, a bucket, a bucket that keeps versions."""
 
 import asyncio
+import contextlib
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from roadworthy.storage import (
     open_storage,
     require_storage,
 )
+from roadworthy.storage.threads import THREADS, Threads
 from tests.support.blobs import checksum, fetch
 from tests.support.buckets import BUCKET, Server
 from tests.support.ports import free_port
@@ -180,19 +183,36 @@ def test_a_bucket_takes_what_was_signed_and_nothing_else(
     _with(storage, work)
 
 
-def test_versions_go_with_the_file(versions_server: Server, tmp_path: Path, file: Path) -> None:
-    prefix = "versions"
-    storage = open_storage(versions_server.url(prefix), tmp_path / "incoming")
+@pytest.mark.parametrize(
+    "versioning",
+    [
+        [None],
+        ["Enabled"],
+        [None, "Enabled"],
+        ["Enabled", "Suspended"],
+        [None, "Enabled", "Suspended"],
+    ],
+    ids=str,
+)
+def test_versions_go_with_the_file(
+    versioning: list[str | None], versions_server: Server, tmp_path: Path, file: Path
+) -> None:
+    """Whatever the bucket kept when each of them came."""
+    server = versions_server.with_bucket(f"versions-{new_key()}")
+    storage = open_storage(server.url("prefix"), tmp_path / "incoming")
 
     async def work(storage: Storage) -> None:
         gone, kept = new_key(), new_key()
-        for key in (gone, gone, gone, kept):
-            await storage.put(key, file)
-        versions_server.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{gone}")
-        await storage.put(gone, file)
+        for status in versioning:
+            server.keep_versions(status)
+            await storage.put(gone, file)
+            await storage.put(gone, file)
+            await storage.put(kept, file)
+            server.client.delete_object(Bucket=server.bucket, Key=f"prefix/{gone}")
+            await storage.put(gone, file)
         await storage.delete(gone)
-        found = versions_server.client.list_object_versions(Bucket=BUCKET, Prefix=f"{prefix}/")
-        assert [each["Key"] for each in found["Versions"]] == [f"{prefix}/{kept}"]
+        found = server.client.list_object_versions(Bucket=server.bucket)
+        assert {each["Key"] for each in found["Versions"]} == {f"prefix/{kept}"}
         assert "DeleteMarkers" not in found
 
     _with(storage, work)
@@ -214,13 +234,23 @@ def test_what_others_keep_in_the_bucket_is_not_ours(
     _with(storage, work)
 
 
-@pytest.mark.parametrize("what", ["nobody there", "another secret", "no such bucket"])
+@pytest.mark.parametrize(
+    ("what", "servers"),
+    [
+        ("nobody there", "bucket_server"),
+        ("another secret", "bucket_server"),
+        ("no such bucket", "bucket_server"),
+        ("no such bucket", "versions_server"),
+    ],
+)
 def test_a_bucket_that_does_not_serve_us_is_away(
-    what: str, bucket_server: Server, tmp_path: Path, file: Path
+    what: str, servers: str, tmp_path: Path, file: Path, request: pytest.FixtureRequest
 ) -> None:
-    url = bucket_server.url("away")
+    """Also one that is not there, which answers as it does for a file that is not."""
+    server: Server = request.getfixturevalue(servers)
+    url = server.url("away")
     if what == "nobody there":
-        url = url.replace(bucket_server.endpoint, f"http://127.0.0.1:{free_port()}")
+        url = url.replace(server.endpoint, f"http://127.0.0.1:{free_port()}")
     elif what == "another secret":
         url = url.replace("their%2Fsecret", "another")
     else:
@@ -229,14 +259,48 @@ def test_a_bucket_that_does_not_serve_us_is_away(
 
     async def work(storage: Storage) -> None:
         key = new_key()
-        with pytest.raises((StorageAway, NotStored)):
-            await storage.put(key, file)
-        if what != "no such bucket":
-            for attempt in (storage.size(key), storage.delete(key), _read(storage, key, 0, 1)):
-                with pytest.raises(StorageAway):
-                    await attempt
+        for attempt in (
+            storage.put(key, file),
+            storage.size(key),
+            storage.accept(key),
+            storage.delete(key),
+            _keys(storage),
+            *(_read(storage, key, start, 2) for start in (0, 1)),
+        ):
+            with pytest.raises(StorageAway):
+                await attempt
 
     _with(storage, work)
+
+
+def test_a_bucket_that_does_not_answer_holds_up_no_file_on_its_way(
+    bucket_server: Server, tmp_path: Path
+) -> None:
+    waiting: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    port = free_port()
+    url = bucket_server.url("slow").replace(bucket_server.endpoint, f"http://127.0.0.1:{port}")
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        waiting.put_nowait(writer)
+
+    async def receive(storage: Storage) -> int:
+        async with storage.spool.receive(_parts(CONTENT), len(CONTENT)) as spooled:
+            return spooled.byte_size
+
+    async def work(storage: Storage) -> None:
+        server = await asyncio.start_server(hold, "127.0.0.1", port)
+        deleting = [asyncio.ensure_future(storage.delete(new_key())) for _ in range(THREADS)]
+        writers = [await waiting.get() for _ in deleting]
+        try:
+            assert await asyncio.wait_for(receive(storage), 5) == len(CONTENT)
+        finally:
+            for writer in writers:
+                writer.close()
+            server.close()
+            ends = await asyncio.gather(*deleting, return_exceptions=True)
+        assert {type(end) for end in ends} == {StorageAway}
+
+    _with(open_storage(url, tmp_path / "incoming"), work)
 
 
 def test_a_file_that_is_not_in_memory_is_read_from_disk(tmp_path: Path, file: Path) -> None:
@@ -253,6 +317,30 @@ def test_a_file_that_is_not_in_memory_is_read_from_disk(tmp_path: Path, file: Pa
         os.close(descriptor)
 
     _with(open_storage(f"file://{tmp_path}/files", tmp_path / "incoming"), work)
+
+
+def test_a_file_that_opens_for_nobody_any_more_is_closed(tmp_path: Path, file: Path) -> None:
+    async def work(storage: Storage) -> None:
+        key = new_key()
+        await storage.put(key, file)
+        (stored,) = (tmp_path / "files").glob("??/??/*")
+        stored.unlink()
+        os.mkfifo(stored)  # which opens once somebody writes to it
+        reading = asyncio.ensure_future(_read(storage, key, 0, 1))
+        await asyncio.sleep(0.1)
+        reading.cancel()
+        with stored.open("wb"), pytest.raises(asyncio.CancelledError):
+            await reading
+        await storage.close()
+        assert stored not in _open_files()
+
+    _with(open_storage(f"file://{tmp_path}/files", tmp_path / "incoming"), work)
+
+
+def _open_files() -> Iterator[Path]:
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the folder itself, closed since
+            yield each.readlink()
 
 
 def test_files_in_a_folder_are_for_nobody_else(tmp_path: Path) -> None:
@@ -357,6 +445,66 @@ class TestSpool:
                     pass
 
         asyncio.run(work())
+
+
+class TestThreads:
+    """Work off the loop."""
+
+    @pytest.fixture
+    def threads(self) -> Iterator[Threads]:
+        threads = Threads("tests")
+        yield threads
+        threads.close()
+
+    @pytest.mark.parametrize("how", ["to its end", "one at a time", "one at a time, the last"])
+    @pytest.mark.parametrize("cancelled", [1, 2])
+    def test_who_is_cancelled_waits_for_what_has_begun(
+        self, threads: Threads, how: str, cancelled: int
+    ) -> None:
+        """A file is closed next: a thread would write to whatever is opened then."""
+        going_on, over = threading.Event(), threading.Event()
+
+        def write() -> None:
+            going_on.wait(10)
+            time.sleep(0.05)
+            over.set()
+
+        async def use() -> None:
+            if how == "to its end":
+                await threads.to_its_end(write)
+                return
+            async with threads.one_at_a_time() as begin:
+                await begin(write)
+                if how == "one at a time":
+                    await begin(write)
+
+        async def work() -> None:
+            using = asyncio.ensure_future(use())
+            for _ in range(cancelled):
+                await asyncio.sleep(0.05)
+                using.cancel()
+            asyncio.get_running_loop().call_later(0.05, going_on.set)
+            with pytest.raises(asyncio.CancelledError):
+                await using
+            assert over.is_set()
+
+        asyncio.run(work())
+
+    @pytest.mark.parametrize("further", [0, 1])
+    def test_work_that_fails_ends_what_follows(self, threads: Threads, further: int) -> None:
+        done: list[int] = []
+
+        def fail() -> None:
+            raise OSError(28, "No space left on device")
+
+        async def use() -> None:
+            async with threads.one_at_a_time() as begin:
+                for work in (fail, *[lambda: done.append(1)] * further):
+                    await begin(work)
+
+        with pytest.raises(StorageAway, match="No space left"):
+            asyncio.run(use())
+        assert done == []
 
 
 _BAD_URLS = {

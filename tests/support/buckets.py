@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,11 +26,12 @@ class Server:
     """Where it listens, and the bucket there."""
 
     endpoint: str
+    bucket: str = BUCKET
 
     def url(self, prefix: str) -> str:
         """What `ROADWORTHY_STORAGE_URL` says of it."""
         whose = f"{KEY}:{quote(SECRET_KEY, safe='')}"
-        return f"s3://{whose}@{BUCKET}/{prefix}?endpoint={self.endpoint}&region=eu-west-2"
+        return f"s3://{whose}@{self.bucket}/{prefix}?endpoint={self.endpoint}&region=eu-west-2"
 
     @property
     def client(self) -> Any:
@@ -41,8 +42,22 @@ class Server:
 
     def names(self, prefix: str) -> list[str]:
         """Of the objects there."""
-        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/")
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=f"{prefix}/")
         return [each["Key"] for each in found.get("Contents", [])]
+
+    def with_bucket(self, name: str) -> "Server":
+        """The server with another bucket, which is new."""
+        self.client.create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"}
+        )
+        return replace(self, bucket=name)
+
+    def keep_versions(self, status: str | None) -> None:
+        """From now on (`Enabled`) or no longer (`Suspended`); `None`: as it was."""
+        if status:
+            self.client.put_bucket_versioning(
+                Bucket=self.bucket, VersioningConfiguration={"Status": status}
+            )
 
 
 @contextlib.contextmanager
@@ -68,13 +83,8 @@ def versioning_server(folder: Path) -> Iterator[Server]:
         *("-H", "127.0.0.1", "-p", str(port)),
     ]
     with _running(command, port, folder / "log"):
-        server = Server(f"http://127.0.0.1:{port}")
-        server.client.create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"}
-        )
-        server.client.put_bucket_versioning(
-            Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
-        )
+        server = Server(f"http://127.0.0.1:{port}").with_bucket(BUCKET)
+        server.keep_versions("Enabled")
         yield server
 
 

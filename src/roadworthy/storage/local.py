@@ -5,6 +5,8 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from io import FileIO
 from itertools import islice
 from pathlib import Path
 
@@ -37,23 +39,18 @@ class LocalStorage(Storage):
     async def read(
         self, key: str, start: int, stop: int, piece_bytes: int = PIECE_BYTES
     ) -> AsyncGenerator[bytes, None]:
-        path = self._path(key)
-        file = await self.spool.off_loop(_open_if_there, path)
-        if file is None:
-            raise NotStored
         buffer = memoryview(bytearray(min(piece_bytes, stop - start)))
-        try:
+        async with self.spool.opened(partial(_open, self._path(key))) as opened:
+            file = opened.fileno()
             while start < stop:
                 size = min(piece_bytes, stop - start)
                 piece = _in_memory(file, buffer[:size], start)
                 if piece is None:
-                    piece = await self.spool.off_loop(os.pread, file, size, start)
+                    piece = await self.spool.to_its_end(os.pread, file, size, start)
                 if not piece:
                     raise NotStored
                 start += len(piece)
                 yield piece
-        finally:
-            os.close(file)
 
     @asynccontextmanager
     async def fetched(self, key: str) -> AsyncIterator[Path]:
@@ -110,11 +107,11 @@ class LocalStorage(Storage):
                 yield Stored(path.name, status.st_size, modified)
 
 
-def _open_if_there(path: Path) -> int | None:
+def _open(path: Path) -> FileIO:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return FileIO(path)
     except FileNotFoundError:
-        return None
+        raise NotStored from None
 
 
 def _in_memory(file: int, buffer: memoryview, start: int) -> bytes | None:

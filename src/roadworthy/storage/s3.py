@@ -33,6 +33,7 @@ from roadworthy.storage.core import (
 )
 from roadworthy.storage.errors import NotStored, StorageAway
 from roadworthy.storage.place import Bucket
+from roadworthy.storage.threads import Threads
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ CONNECT_SECONDS = 5
 REQUEST_SECONDS = 60
 STREAM_SECONDS = 60 * 60
 """Whom we send a file on to may be slow."""
+NOT_FOUND = (NotFoundError, FileNotFoundError)
 REFUSES_VERSIONS = frozenset({400, 405, 501})
 """What servers that know no versions answer to who asks for them."""
 
@@ -60,9 +62,14 @@ class S3Storage(Storage):
             bucket.access_key_id, bucket.secret_access_key, bucket.session_token
         )
         self._store = _store(bucket)
+        self._requests = Threads("bucket")  # a slow bucket holds up no file on its way
 
     async def put(self, key: str, path: Path) -> None:
-        await _asked(obstore.put_async(self._store, self._name(key), path))
+        name = self._name(key)
+        try:
+            await obstore.put_async(self._store, name, path)
+        except (BaseError, OSError) as error:  # the bucket, if it says that something is not found
+            raise _away(error) from error
 
     async def read(
         self, key: str, start: int, stop: int, piece_bytes: int = PIECE_BYTES
@@ -86,11 +93,11 @@ class S3Storage(Storage):
             try:
                 found = await obstore.get_async(self._store, name, options={"range": (start, stop)})
                 return aiter(found.stream(piece_bytes)), start
-            except NotFoundError:
-                raise NotStored from None
+            except NOT_FOUND:
+                raise await self._missing() from None
             except (BaseError, OSError):
                 pass  # some servers send the part but do not call it one: then all, and skip
-        found = await _asked(obstore.get_async(self._store, name))
+        found = await self._asked(obstore.get_async(self._store, name))
         return aiter(found.stream(piece_bytes)), 0
 
     async def size(self, key: str) -> int | None:
@@ -98,7 +105,7 @@ class S3Storage(Storage):
 
     async def delete(self, key: str) -> None:
         for name in (self._name(key), self._incoming(key)):
-            await self.spool.off_loop(self._delete_versions, name)
+            await self._requests.off_loop(self._delete_versions, name)
 
     async def batches(self) -> AsyncIterator[list[Stored]]:
         stream = obstore.list(self._store, self._bucket.prefix or None, chunk_size=BATCH)
@@ -127,7 +134,9 @@ class S3Storage(Storage):
     async def accept(self, key: str) -> str | None:
         copy = new_key()
         try:
-            await _asked(obstore.copy_async(self._store, self._incoming(key), self._name(copy)))
+            await self._asked(
+                obstore.copy_async(self._store, self._incoming(key), self._name(copy))
+            )
         except NotStored:
             return None
         return copy
@@ -141,6 +150,7 @@ class S3Storage(Storage):
         return self._signed("GET", self._name(key), DOWNLOAD_SECONDS, query=query)
 
     async def close(self) -> None:
+        self._requests.close()
         self.spool.close()
 
     def _name(self, key: str) -> str:
@@ -151,9 +161,28 @@ class S3Storage(Storage):
 
     async def _size(self, name: str) -> int | None:
         try:
-            return (await _asked(obstore.head_async(self._store, name)))["size"]
+            return (await self._asked(obstore.head_async(self._store, name)))["size"]
         except NotStored:
             return None
+
+    async def _asked(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except NOT_FOUND:
+            raise await self._missing() from None
+        except (BaseError, OSError) as error:
+            raise _away(error) from error
+
+    async def _missing(self) -> NotStored:
+        """What a file is that is not found. Raises `StorageAway` when the bucket is not either."""
+        await self._requests.off_loop(self._require_bucket)
+        return NotStored()
+
+    def _require_bucket(self) -> None:
+        """By what a key that is confined to our prefix may ask too."""
+        prefix = f"{self._bucket.prefix}/" if self._bucket.prefix else ""
+        query = {"list-type": "2", "max-keys": "1", "prefix": prefix}
+        self._ask("GET", "", query, is_required=True)
 
     def _delete_versions(self, name: str) -> None:
         versions = self._versions(name)
@@ -163,7 +192,10 @@ class S3Storage(Storage):
             self._ask("DELETE", name)
 
     def _versions(self, name: str) -> list[str]:
-        """Of the object itself and of what marks it deleted; none where there are no versions."""
+        """Of the object itself and of what marks it deleted; none where there are no versions.
+
+        What came before the bucket kept versions is one of them: `null`.
+        """
         found: list[str] = []
         query = {"versions": "", "prefix": name}
         while True:
@@ -173,7 +205,7 @@ class S3Storage(Storage):
             page = _without_namespaces(answer)
             for entry in (*page.iter("Version"), *page.iter("DeleteMarker")):
                 version = entry.findtext("VersionId")
-                if entry.findtext("Key") == name and version and version != "null":
+                if entry.findtext("Key") == name and version:
                     found.append(version)
             if page.findtext("IsTruncated") != "true":
                 return found
@@ -183,8 +215,15 @@ class S3Storage(Storage):
                 "version-id-marker": page.findtext("NextVersionIdMarker") or "",
             }
 
-    def _ask(self, method: str, name: str, query: Mapping[str, str] | None = None) -> bytes | None:
-        """The body of the answer; `None` where there is no such thing."""
+    def _ask(
+        self,
+        method: str,
+        name: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        is_required: bool = False,
+    ) -> bytes | None:
+        """The body of the answer; `None` where there is no such thing, unless it `is_required`."""
         url = self._signed(method, name, REQUEST_SECONDS, query=query)
         request = urllib.request.Request(url, method=method)  # noqa: S310 -- the operator's
         try:
@@ -192,7 +231,8 @@ class S3Storage(Storage):
                 body: bytes = answer.read()
                 return body
         except urllib.error.HTTPError as error:
-            if error.code == http.client.NOT_FOUND:
+            if error.code == http.client.NOT_FOUND and not is_required:
+                self._require_bucket()
                 return None
             if query and "versions" in query and error.code in REFUSES_VERSIONS:
                 return None
@@ -240,15 +280,6 @@ def _store(bucket: Bucket) -> S3Store:
         },
         retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
     )
-
-
-async def _asked(answer: Awaitable[T]) -> T:
-    try:
-        return await answer
-    except (NotFoundError, FileNotFoundError):
-        raise NotStored from None
-    except (BaseError, OSError) as error:
-        raise _away(error) from error
 
 
 def _away(error: Exception) -> StorageAway:
