@@ -511,6 +511,20 @@ def test_several_that_are_no_photographs_are_refused(client: Client, driver: Dri
     assert (answer.status, answer.json) == (422, refused(cpc=message))
 
 
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+def test_photographs_whose_bytes_are_lost_are_refused(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    keys = filing.keys()
+    ids = [upload(client, driver, png(), content_type=PNG_TYPE) for _ in range(2)]
+    attach(client, driver, documents=ids)
+    attach(client, driver, documents=[])
+    for key in filing.keys() - keys:
+        (filing.running.place.folder / "files" / key[:2] / key[2:4] / key).unlink()
+    answer = driver.send(client, "PATCH", {"cpc": ids})
+    assert (answer.status, answer.json) == (422, refused(cpc="is invalid"))
+
+
 def test_one_file_attached_from_everywhere_at_once_is_in_one_place(
     client: Client, driver: Driver, filing: Filing, connect: Connect
 ) -> None:
@@ -553,6 +567,26 @@ def test_one_file_attached_twice_at_once_is_there_once(
     assert len({answer.json["profile"]["cv"]["id"] for answer in answers}) == 1
     (profile,) = filing.tables.rows("profiles", user_id=driver.id)
     assert profile["version"] == 2
+
+
+@pytest.mark.usefixtures("nothing_more")
+def test_one_file_that_is_refused_is_refused_everywhere_at_once(
+    client: Client, driver: Driver, filing: Filing, connect: Connect
+) -> None:
+    signed_id = upload(client, driver, b"hello")
+    start = Barrier(8)
+    clients = [connect(filing.running.url) for _ in range(8)]
+
+    def attach_with(mine: Client) -> Answer:
+        start.wait()
+        return driver.send(mine, "PATCH", {"cv": signed_id})
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(attach_with, clients))
+
+    assert {answer.status for answer in answers} == {422}, answers
+    messages = {message for answer in answers for message in answer.json["errors"]["cv"]}
+    assert messages <= {"is not a file of a type we take", "is invalid"}
 
 
 def test_a_file_waits_for_a_day(client: Client, driver: Driver, filing: Filing) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from pathlib import Path
 
 from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
@@ -145,15 +146,8 @@ class Checking:
         """The id of one PDF of the photographs, in their order."""
         if any(blob.detected_type not in IMAGES for blob in blobs):
             raise Refused(NOT_PHOTOGRAPHS)
-        async with AsyncExitStack() as stack:
-            paths = [
-                await stack.enter_async_context(self._storage.fetched(blob.key)) for blob in blobs
-            ]
-            target = await stack.enter_async_context(self._storage.spool.empty())
-            try:
-                await self._inspector.join(paths, target)
-            except FileRefused as refused:
-                raise Refused(str(refused)) from None
+        async with self._storage.spool.empty() as target:
+            await self._join(blobs, target)
             file = await self._storage.spool.measure(target)
             blob_id = await self._files.keep(user_id, file, joined_name(blobs[0].filename), PDF)
         joined = await self._database.read(find_blob, blob_id)
@@ -161,3 +155,16 @@ class Checking:
             raise Refused(INVALID)
         await self._database.write(mark_inspected, blob_id, joined.key, PDF, self._clock())
         return blob_id
+
+    async def _join(self, blobs: Sequence[Blob], target: Path) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                paths = [
+                    await stack.enter_async_context(self._storage.fetched(blob.key))
+                    for blob in blobs
+                ]
+                await self._inspector.join(paths, target)
+            except FileRefused as refused:
+                raise Refused(str(refused)) from None
+            except NotStored:
+                raise Refused(INVALID) from None
