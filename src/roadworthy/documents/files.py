@@ -4,9 +4,9 @@ A row comes before its bytes and goes after them, so that whatever breaks in bet
 left that nothing names.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from roadworthy.database import Database
@@ -21,7 +21,7 @@ from roadworthy.documents.queries import (
     forget_bytes,
     mark_uploaded,
 )
-from roadworthy.storage import SpooledFile, Storage, TooLong, new_key
+from roadworthy.storage import SpooledFile, Storage, StorageAway, TooLong, new_key
 from roadworthy.wire import NotFound, TooManyRequests, Unprocessable
 from roadworthy.wire.values import INVALID, Refused
 
@@ -48,7 +48,7 @@ class Files:
         self.leaving = Leaving()
         self.most_bytes = most_bytes
 
-    @contextmanager
+    @contextlib.contextmanager
     def room_for(self, user_id: int) -> Iterator[None]:
         """While a file of the driver arrives. Raises `TooManyRequests`."""
         if self._arriving[user_id] >= MOST_AT_ONCE:
@@ -99,12 +99,15 @@ class Files:
             raise NotFound
 
     async def discard(self, blob: Blob) -> None:
-        """Remove the blob and its bytes, unless something holds it."""
+        """Remove the blob and its bytes, unless something holds it; the purge removes bytes that
+        the storage does not now.
+        """
         await self._database.write(condemn_blobs, [blob.id], self._clock())
         found = await self._database.read(find_blob, blob.id)
         if found is not None and found.purged_at is not None:
-            await self.storage.delete(found.key)
-            await self._database.write(forget_bytes, blob.id)
+            with contextlib.suppress(StorageAway):
+                await self.storage.delete(found.key)
+                await self._database.write(forget_bytes, blob.id)
 
     async def discard_unheld(self, blob_id: int) -> None:
         """Remove the blob of that id and its bytes, unless something holds it or it is gone."""

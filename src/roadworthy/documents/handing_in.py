@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import structlog
+
+from roadworthy.database import Busy, Unavailable
 from roadworthy.documents.blob import content_type_value, filename_value
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.files import Files
@@ -11,6 +14,8 @@ from roadworthy.documents.wanted import Wanted
 from roadworthy.storage import SpooledFile
 from roadworthy.wire import ReceivedFile
 from roadworthy.wire.values import Refused
+
+log = structlog.get_logger()
 
 
 class HandingIn:
@@ -34,7 +39,14 @@ class HandingIn:
             yield placing, {**refused, **errors}
         finally:
             for blob_id in self._made:
-                await self._files.discard_unheld(blob_id)
+                await self._clear_away(blob_id)
+
+    async def _clear_away(self, blob_id: int) -> None:
+        """Whether it can be done now changes no answer: what is placed is, and the purge comes."""
+        try:
+            await self._files.discard_unheld(blob_id)
+        except (Busy, Unavailable):
+            log.error("files", reason="left to the purge")  # noqa: TRY400 -- no traceback
 
     async def _named(
         self, user_id: int, wanted: Wanted
