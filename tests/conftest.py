@@ -293,19 +293,25 @@ def filing_settings(
 
 
 @pytest.fixture
-def own_filing(
-    place: Place,
-    storage_kind: str,
-    filing_settings: dict[str, str],
-    start: Callable[..., Service],
-    request: pytest.FixtureRequest,
-) -> Iterator[Filing]:
-    """A service of the test's own, which keeps files where no other does."""
-    service = start(place.folder, filing_settings)
+def new_filing(
+    place: Place, storage_kind: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[Service], Filing]]:
+    """Makes one of a service with `filing_settings` and more."""
     tables = open_tables(place.url)
     server = request.getfixturevalue("bucket_server") if storage_kind == "s3" else None
-    yield Filing(Running(place, service, tables), server)
+    yield lambda service: Filing(Running(place, service, tables), server)
     tables.close()
+
+
+@pytest.fixture
+def own_filing(
+    place: Place,
+    filing_settings: dict[str, str],
+    new_filing: Callable[[Service], Filing],
+    start: Callable[..., Service],
+) -> Filing:
+    """A service of the test's own, which keeps files where no other does."""
+    return new_filing(start(place.folder, filing_settings))
 
 
 def _running(place: Place, settings: Mapping[str, str] | None = None) -> Iterator[Running]:

@@ -3,13 +3,14 @@
 import contextlib
 import http.client
 import io
+import itertools
 import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -42,9 +43,11 @@ from tests.support.blobs import (
     upload,
     upload_blob,
 )
+from tests.support.buckets import Server
 from tests.support.client import Answer, Client
 from tests.support.drivers import NOTHING_ATTACHED, Driver, new_driver, with_profile
 from tests.support.ports import free_port
+from tests.support.proxy import refusing_proxy
 from tests.support.scenario import Scenario, error, play, refused
 from tests.support.service import OLD_SECRET, SECRET, Service
 from tests.support.tables import open_tables
@@ -589,6 +592,30 @@ def test_one_file_that_is_refused_is_refused_everywhere_at_once(
     assert messages <= {"is not a file of a type we take", "is invalid"}
 
 
+def test_who_comes_when_another_has_just_attached_it_changes_nothing(
+    place: Place, bucket_server: Server, start: Callable[..., Service], connect: Connect
+) -> None:
+    """The copy that is asked for second is made when what it is of has gone."""
+    attached, copies = Event(), itertools.count()
+
+    def delays(method: str, path: str) -> bool:
+        if method == "PUT" and "/incoming/" not in path and next(copies):
+            attached.wait(30)
+        return False
+
+    with refusing_proxy(bucket_server.endpoint, delays) as endpoint:
+        url = Server(endpoint).url(place.folder.name)
+        service = start(place.folder, {**place.settings, "ROADWORTHY_STORAGE_URL": url})
+        driver, clients = _registered(place), [connect(service.url) for _ in range(2)]
+        signed_id = upload(clients[0], driver)
+        with ThreadPoolExecutor(2) as threads:
+            both = [threads.submit(driver.send, c, "PATCH", {"cv": signed_id}) for c in clients]
+            wait(both, return_when=FIRST_COMPLETED)
+            attached.set()
+    shown = [request.result().json["profile"]["cv"]["signed_id"] for request in both]
+    assert shown == [signed_id, signed_id]
+
+
 def test_a_file_waits_for_a_day(client: Client, driver: Driver, filing: Filing) -> None:
     blobs = filing.tables["blobs"]
     for age, status in ((timedelta(hours=23), 200), (timedelta(hours=25), 422)):
@@ -634,17 +661,25 @@ class TestTrouble:
     """What a file needs is away: 503, never a wrong answer, and all is well when it is back."""
 
     def test_a_scanner_that_is_away(
-        self, place: Place, start: Callable[..., Service], connect: Connect
+        self,
+        place: Place,
+        filing_settings: dict[str, str],
+        new_filing: Callable[[Service], Filing],
+        start: Callable[..., Service],
+        connect: Connect,
     ) -> None:
-        settings = {**place.settings, "ROADWORTHY_CLAMAV": f"unix://{place.folder}/clamd"}
-        service = start(place.folder, settings)
-        client, driver = connect(service.url), _registered(place)
+        away = {**filing_settings, "ROADWORTHY_CLAMAV": f"unix://{place.folder}/clamd"}
+        service = start(place.folder, away)
+        filing, client, driver = new_filing(service), connect(service.url), _registered(place)
         signed_id = upload(client, driver)
-        answer = driver.send(client, "PATCH", {"cv": signed_id})
-        assert (answer.status, answer.json) == (503, error(503))
-        assert answer.header("retry-after") == "10"
+        keys = filing.keys()
+        for _ in range(3):
+            answer = driver.send(client, "PATCH", {"cv": signed_id})
+            assert (answer.status, answer.json) == (503, error(503))
+            assert answer.header("retry-after") == "10"
+        assert filing.keys() == keys, "a copy was left"
         service.stop()
-        client = connect(start(place.folder, place.settings).url)
+        client = connect(start(place.folder, filing_settings).url)
         assert attach(client, driver, cv=signed_id)["cv"]["signed_id"] == signed_id
 
     def test_a_bucket_that_is_away(

@@ -1,7 +1,7 @@
 """Looks into files before they are attached. What we do not take is removed at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from roadworthy.documents.queries import (
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Named
 from roadworthy.inspection import IMAGES, PDF, FileRefused, Inspector, InspectorBusy, ScannerAway
-from roadworthy.storage import NotStored
+from roadworthy.storage import NotStored, StorageAway
 from roadworthy.wire import ServiceUnavailable
 from roadworthy.wire.values import INVALID, Refused
 
@@ -103,19 +103,21 @@ class Checking:
         """The blob with its type known; its bytes are where nobody can change them any more."""
         key = blob.key if blob.uploaded_at else await self._storage.accept(blob.key)
         if key is None:
-            raise Refused(INVALID)
+            return await self._inspected_by_another(blob)
         try:
             content_type = await self._inspect(blob, key)
-        except Refused:
-            await self._files.discard(blob)
+        except BaseException as reason:
+            if isinstance(reason, Refused):
+                await self._files.discard(blob)
             await self._remove_copy(blob, key)
             raise
         if not await self._database.write(
             mark_inspected, blob.id, key, content_type, self._clock()
         ):
-            return await self._inspected_by_another(blob, key)
+            await self._remove_copy(blob, key)
+            return await self._inspected_by_another(blob)
         if key != blob.key:
-            await self._storage.delete(blob.key)
+            await self._remove(blob.key)
         return blob._replace(key=key, detected_type=content_type)
 
     async def _inspect(self, blob: Blob, key: str) -> str:
@@ -131,8 +133,7 @@ class Checking:
         except NotStored:
             raise Refused(INVALID) from None
 
-    async def _inspected_by_another(self, blob: Blob, key: str) -> Blob:
-        await self._remove_copy(blob, key)
+    async def _inspected_by_another(self, blob: Blob) -> Blob:
         found = await self._database.read(find_blob, blob.id)
         if found is None or found.detected_type is None or found.purged_at is not None:
             raise Refused(INVALID)
@@ -140,6 +141,11 @@ class Checking:
 
     async def _remove_copy(self, blob: Blob, key: str) -> None:
         if key != blob.key:
+            await self._remove(key)
+
+    async def _remove(self, key: str) -> None:
+        """What no row names: where it cannot be removed now, the sweep of such files does."""
+        with suppress(StorageAway):
             await self._storage.delete(key)
 
     async def _joined(self, user_id: int, blobs: Sequence[Blob]) -> int:
