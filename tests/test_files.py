@@ -682,6 +682,29 @@ class TestTrouble:
         client = connect(start(place.folder, filing_settings).url)
         assert attach(client, driver, cv=signed_id)["cv"]["signed_id"] == signed_id
 
+    def test_a_scanner_that_goes_away_once_photographs_were_joined(
+        self,
+        place: Place,
+        filing_settings: dict[str, str],
+        new_filing: Callable[[Service], Filing],
+        start: Callable[..., Service],
+        connect: Connect,
+    ) -> None:
+        service = start(place.folder, filing_settings)
+        client, driver = connect(service.url), _registered(place)
+        ids = [upload(client, driver, png(), content_type=PNG_TYPE) for _ in range(2)]
+        attach(client, driver, documents=ids)
+        attach(client, driver, documents=[])
+        service.stop()
+        away = {**filing_settings, "ROADWORTHY_CLAMAV": f"unix://{place.folder}/clamd"}
+        service = start(place.folder, away)
+        filing, client = new_filing(service), connect(service.url)
+        wanted = {"dbs": ids, "cpc": upload(client, driver)}
+        keys, count = filing.keys(), filing.tables.count(["blobs"])
+        assert driver.send(client, "PATCH", wanted).status == 503
+        assert filing.keys() == keys, "their PDF was left"
+        assert filing.tables.count(["blobs"]) == count
+
     def test_a_bucket_that_is_away(
         self, place: Place, start: Callable[..., Service], connect: Connect
     ) -> None:

@@ -47,12 +47,12 @@ class Checking:
         self._clock = clock
 
     async def check(
-        self, user_id: int, profile_id: int | None, wanted: Named
+        self, user_id: int, profile_id: int | None, wanted: Named, made: list[int]
     ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
         """The blobs for each slot, and what is wrong with those for other slots.
 
-        Several photographs for a place for one have become one PDF. Raises `ServiceUnavailable`
-        when they cannot be looked into now.
+        Several photographs for a place for one have become one PDF, a blob that is added to `made`
+        also when this raises. Raises `ServiceUnavailable` when they cannot be looked into now.
         """
         placed: dict[int, str] = {}
         if profile_id is not None and any(wanted.values()):
@@ -61,7 +61,7 @@ class Checking:
         errors: dict[str, list[str]] = {}
         for slot, signed_ids in wanted.items():
             try:
-                placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed)
+                placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed, made)
             except Refused as refused:
                 errors[slot] = [str(refused)]
             except (InspectorBusy, ScannerAway):
@@ -69,7 +69,12 @@ class Checking:
         return placing, errors
 
     async def _check_slot(
-        self, user_id: int, slot: str, signed_ids: Sequence[str], placed: Mapping[int, str]
+        self,
+        user_id: int,
+        slot: str,
+        signed_ids: Sequence[str],
+        placed: Mapping[int, str],
+        made: list[int],
     ) -> list[int]:
         blobs = []
         for blob in await self._named(signed_ids):
@@ -80,7 +85,7 @@ class Checking:
             else:
                 raise Refused(INVALID)
         if slot in SLOTS and len(blobs) > 1:
-            return [await self._joined(user_id, blobs)]
+            return [await self._joined(user_id, blobs, made)]
         return [blob.id for blob in blobs]
 
     async def _named(self, signed_ids: Sequence[str]) -> list[Blob]:
@@ -148,7 +153,7 @@ class Checking:
         with suppress(StorageAway):
             await self._storage.delete(key)
 
-    async def _joined(self, user_id: int, blobs: Sequence[Blob]) -> int:
+    async def _joined(self, user_id: int, blobs: Sequence[Blob], made: list[int]) -> int:
         """The id of one PDF of the photographs, in their order."""
         if any(blob.detected_type not in IMAGES for blob in blobs):
             raise Refused(NOT_PHOTOGRAPHS)
@@ -156,6 +161,7 @@ class Checking:
             await self._join(blobs, target)
             file = await self._storage.spool.measure(target)
             blob_id = await self._files.keep(user_id, file, joined_name(blobs[0].filename), PDF)
+        made.append(blob_id)
         joined = await self._database.read(find_blob, blob_id)
         if joined is None:
             raise Refused(INVALID)

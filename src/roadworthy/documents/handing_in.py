@@ -34,8 +34,7 @@ class HandingIn:
         """See `Documents.checked`."""
         try:
             named, refused = await self._named(user_id, wanted)
-            placing, errors = await self._checking.check(user_id, profile_id, named)
-            self._note_joined(placing, named)
+            placing, errors = await self._checking.check(user_id, profile_id, named, self._made)
             yield placing, {**refused, **errors}
         finally:
             for blob_id in self._made:
@@ -69,13 +68,6 @@ class HandingIn:
         blob_id = await self._files.keep(user_id, file, filename, content_type)
         self._made.append(blob_id)
         return self._signatures.signed_id(blob_id)
-
-    def _note_joined(
-        self, placing: Mapping[str, list[int]], named: Mapping[str, tuple[str, ...]]
-    ) -> None:
-        """Photographs that came by name may have become a file that nobody named."""
-        known = {self._signatures.blob_of(each) for ids in named.values() for each in ids}
-        self._made += [each for ids in placing.values() for each in ids if each not in known]
 
 
 def content_type_of(file: ReceivedFile) -> str:
