@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from roadworthy.migrations import migrate
 from tests.support.buckets import Server, signing_server, versioning_server
+from tests.support.clamd import Clamd
 from tests.support.client import Client
 from tests.support.disk import Disk, build
 from tests.support.drivers import Driver, new_driver, with_profile
@@ -241,6 +242,14 @@ def driver(tables: Tables) -> Driver:
 def registered(tables: Tables) -> Driver:
     """Signed in, with the documented profile."""
     return with_profile(tables, new_driver(tables))
+
+
+@pytest.fixture(scope="module")
+def clamd() -> Iterator[Clamd]:
+    """A scanner."""
+    clamd = Clamd()
+    yield clamd
+    clamd.stop()
 
 
 @pytest.fixture(scope="session")

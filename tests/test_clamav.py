@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ from tests.support.files import pdf, picture
 from tests.support.ports import free_port
 
 CLEAN = b"nothing of the kind" * 50_000
-
-
-@pytest.fixture(scope="module")
-def clamd() -> Iterator[Clamd]:
-    clamd = Clamd()
-    yield clamd
-    clamd.stop()
 
 
 @pytest.fixture(params=[0, 1], ids=["unix", "tcp"])

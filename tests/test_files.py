@@ -44,6 +44,7 @@ from tests.support.blobs import (
     upload_blob,
 )
 from tests.support.buckets import Server
+from tests.support.clamd import HARMFUL, Clamd
 from tests.support.client import Answer, Client
 from tests.support.drivers import NOTHING_ATTACHED, Driver, new_driver, with_profile
 from tests.support.ports import free_port
@@ -507,11 +508,25 @@ def test_photographs_for_one_place_become_one_pdf_in_their_order(
     assert (blob["filename"], blob["checksum"]) == ("page 0.pdf", checksum(document))
 
 
+@pytest.mark.usefixtures("nothing_more")
 def test_several_that_are_no_photographs_are_refused(client: Client, driver: Driver) -> None:
     ids = [upload(client, driver, png(), content_type=PNG_TYPE), upload(client, driver)]
     answer = driver.send(client, "PATCH", {"cpc": ids})
     message = "must be photographs where there are several"
     assert (answer.status, answer.json) == (422, refused(cpc=message))
+    for signed_id in ids:
+        answer = driver.send(client, "PATCH", {"documents": [signed_id]})
+        assert (answer.status, answer.json) == (422, refused(documents="is invalid"))
+
+
+def test_what_is_in_its_place_stays_when_more_is_refused(client: Client, driver: Driver) -> None:
+    signed_id = upload(client, driver)
+    attach(client, driver, cpc=signed_id)
+    answer = driver.send(client, "PATCH", {"cpc": [signed_id, upload(client, driver)]})
+    assert answer.status == 422
+    shown = driver.send(client, "GET").json["profile"]["cpc"]
+    assert shown["signed_id"] == signed_id
+    assert followed(shown["url"]).status == 200
 
 
 @pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
@@ -655,6 +670,30 @@ def test_a_connection_goes_on_after_a_file(shown: tuple[str, bytes], client: Cli
         assert client.send("HEAD", path).status == 200
         assert client.send("GET", path, {"range": "bytes=0-0"}).body == content[:1]
         assert client.send("GET", "/up").status == 200
+
+
+def test_what_a_scanner_finds_leaves_nothing(
+    place: Place,
+    filing_settings: dict[str, str],
+    new_filing: Callable[[Service], Filing],
+    start: Callable[..., Service],
+    connect: Connect,
+    clamd: Clamd,
+) -> None:
+    settings = {**filing_settings, "ROADWORTHY_CLAMAV": clamd.urls[0]}
+    service = start(place.folder, settings)
+    filing, client, driver = new_filing(service), connect(service.url), _registered(place)
+    good, bad = upload(client, driver), upload(client, driver, pdf(HARMFUL.decode()))
+    assert driver.send(client, "PATCH", {"cv": good}).status == 200
+    keys, tables = filing.keys(), ["blobs", "attachments", "submissions"]
+    counts = filing.tables.count(tables)
+    for signed_id, message in ((bad, "has been found harmful"), (bad, "is invalid")):
+        answer = driver.send(client, "PATCH", {"dbs": signed_id, "bio": "never said"})
+        assert (answer.status, answer.json) == (422, refused(dbs=message))
+    assert len(keys - filing.keys()) == 1, "its bytes are kept"
+    assert filing.keys() < keys, "a copy of it is kept"
+    assert filing.tables.count(tables) == {**counts, "blobs": counts["blobs"] - 1}
+    assert HARMFUL.decode() not in service.log
 
 
 class TestTrouble:

@@ -85,7 +85,7 @@ class Checking:
             else:
                 raise Refused(INVALID)
         if slot in SLOTS and len(blobs) > 1:
-            return [await self._joined(user_id, blobs, made)]
+            return [await self._joined_or_discarded(user_id, blobs, made)]
         return [blob.id for blob in blobs]
 
     async def _named(self, signed_ids: Sequence[str]) -> list[Blob]:
@@ -152,6 +152,17 @@ class Checking:
         """What no row names: where it cannot be removed now, the sweep of such files does."""
         with suppress(StorageAway):
             await self._storage.delete(key)
+
+    async def _joined_or_discarded(
+        self, user_id: int, blobs: Sequence[Blob], made: list[int]
+    ) -> int:
+        """A document that is refused is refused whole."""
+        try:
+            return await self._joined(user_id, blobs, made)
+        except Refused:
+            for blob in blobs:
+                await self._files.discard(blob)
+            raise
 
     async def _joined(self, user_id: int, blobs: Sequence[Blob], made: list[int]) -> int:
         """The id of one PDF of the photographs, in their order."""
