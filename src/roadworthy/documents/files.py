@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 
-from roadworthy.database import Database
+from roadworthy.database import Busy, Database, Unavailable
 from roadworthy.documents.blob import NewBlob, too_big
 from roadworthy.documents.leaving import Leaving
 from roadworthy.documents.queries import (
@@ -64,7 +64,8 @@ class Files:
     async def keep(self, user_id: int, file: SpooledFile, filename: str, content_type: str) -> int:
         """The id of a new blob of the driver, with the bytes of `file`, which is moved away.
 
-        Raises `Refused` when it is empty or too big, and `TooManyRequests`.
+        Raises `Refused` when it is empty or too big, and `TooManyRequests`. When its bytes cannot
+        be kept, the next purge removes the blob.
         """
         if file.byte_size > self.most_bytes:
             raise Refused(too_big(self.most_bytes))
@@ -78,9 +79,18 @@ class Files:
             )
         except TooManyBlobs:
             raise TooManyRequests(RETRY_SECONDS) from None
-        await self.storage.put(key, file.path)
-        await self._database.write(mark_uploaded, blob_id, self._clock())
+        try:
+            await self.storage.put(key, file.path)
+            await self._database.write(mark_uploaded, blob_id, self._clock())
+        except BaseException:
+            await self._give_up(blob_id)
+            raise
         return blob_id
+
+    async def _give_up(self, blob_id: int) -> None:
+        """The next purge removes it; where storage did not answer, bytes may still come."""
+        with contextlib.suppress(Busy, Unavailable):
+            await self._database.write(condemn_blobs, [blob_id], self._clock())
 
     async def receive(self, blob: Blob, parts: AsyncIterator[bytes]) -> None:
         """Store the bytes that arrive for `blob`, or, if it has them, see that they are the same.
