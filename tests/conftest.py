@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from roadworthy.migrations import migrate
 from tests.support.buckets import Server, signing_server, versioning_server
+from tests.support.clamd import Clamd
 from tests.support.client import Client
 from tests.support.disk import Disk, build
 from tests.support.drivers import Driver, new_driver, with_profile
@@ -243,6 +244,14 @@ def registered(tables: Tables) -> Driver:
     return with_profile(tables, new_driver(tables))
 
 
+@pytest.fixture(scope="module")
+def clamd() -> Iterator[Clamd]:
+    """A scanner."""
+    clamd = Clamd()
+    yield clamd
+    clamd.stop()
+
+
 @pytest.fixture(scope="session")
 def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An S3-compatible server that checks signatures."""
@@ -293,19 +302,25 @@ def filing_settings(
 
 
 @pytest.fixture
-def own_filing(
-    place: Place,
-    storage_kind: str,
-    filing_settings: dict[str, str],
-    start: Callable[..., Service],
-    request: pytest.FixtureRequest,
-) -> Iterator[Filing]:
-    """A service of the test's own, which keeps files where no other does."""
-    service = start(place.folder, filing_settings)
+def new_filing(
+    place: Place, storage_kind: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[Service], Filing]]:
+    """Makes one of a service with `filing_settings` and more."""
     tables = open_tables(place.url)
     server = request.getfixturevalue("bucket_server") if storage_kind == "s3" else None
-    yield Filing(Running(place, service, tables), server)
+    yield lambda service: Filing(Running(place, service, tables), server)
     tables.close()
+
+
+@pytest.fixture
+def own_filing(
+    place: Place,
+    filing_settings: dict[str, str],
+    new_filing: Callable[[Service], Filing],
+    start: Callable[..., Service],
+) -> Filing:
+    """A service of the test's own, which keeps files where no other does."""
+    return new_filing(start(place.folder, filing_settings))
 
 
 def _running(place: Place, settings: Mapping[str, str] | None = None) -> Iterator[Running]:

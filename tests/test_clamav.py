@@ -3,24 +3,17 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from roadworthy.inspection import ClamAV, FileRefused, Inspector, Reason, ScannerAway
+from roadworthy.storage import NotStored
 from tests.support.clamd import HARMFUL, STREAM_MB, Clamd
 from tests.support.files import pdf, picture
 from tests.support.ports import free_port
 
 CLEAN = b"nothing of the kind" * 50_000
-
-
-@pytest.fixture(scope="module")
-def clamd() -> Iterator[Clamd]:
-    clamd = Clamd()
-    yield clamd
-    clamd.stop()
 
 
 @pytest.fixture(params=[0, 1], ids=["unix", "tcp"])
@@ -50,6 +43,11 @@ def test_what_is_found_is_refused(url: str, tmp_path: Path, content: bytes) -> N
 def test_what_is_too_large_for_it_is_not_taken(url: str, tmp_path: Path, megabytes: int) -> None:
     with pytest.raises(ScannerAway):
         scan(url, tmp_path, bytes(megabytes * 1024 * 1024))
+
+
+def test_what_was_removed_meanwhile_is_not_there(url: str, tmp_path: Path) -> None:
+    with pytest.raises(NotStored):
+        asyncio.run(ClamAV(url).scan(tmp_path / "gone"))
 
 
 def test_nobody_there(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 import contextlib
 import http.client
 import io
+import itertools
 import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -42,9 +43,12 @@ from tests.support.blobs import (
     upload,
     upload_blob,
 )
+from tests.support.buckets import Server
+from tests.support.clamd import HARMFUL, Clamd
 from tests.support.client import Answer, Client
 from tests.support.drivers import NOTHING_ATTACHED, Driver, new_driver, with_profile
 from tests.support.ports import free_port
+from tests.support.proxy import refusing_proxy
 from tests.support.scenario import Scenario, error, play, refused
 from tests.support.service import OLD_SECRET, SECRET, Service
 from tests.support.tables import open_tables
@@ -504,11 +508,39 @@ def test_photographs_for_one_place_become_one_pdf_in_their_order(
     assert (blob["filename"], blob["checksum"]) == ("page 0.pdf", checksum(document))
 
 
+@pytest.mark.usefixtures("nothing_more")
 def test_several_that_are_no_photographs_are_refused(client: Client, driver: Driver) -> None:
     ids = [upload(client, driver, png(), content_type=PNG_TYPE), upload(client, driver)]
     answer = driver.send(client, "PATCH", {"cpc": ids})
     message = "must be photographs where there are several"
     assert (answer.status, answer.json) == (422, refused(cpc=message))
+    for signed_id in ids:
+        answer = driver.send(client, "PATCH", {"documents": [signed_id]})
+        assert (answer.status, answer.json) == (422, refused(documents="is invalid"))
+
+
+def test_what_is_in_its_place_stays_when_more_is_refused(client: Client, driver: Driver) -> None:
+    signed_id = upload(client, driver)
+    attach(client, driver, cpc=signed_id)
+    answer = driver.send(client, "PATCH", {"cpc": [signed_id, upload(client, driver)]})
+    assert answer.status == 422
+    shown = driver.send(client, "GET").json["profile"]["cpc"]
+    assert shown["signed_id"] == signed_id
+    assert followed(shown["url"]).status == 200
+
+
+@pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
+def test_photographs_whose_bytes_are_lost_are_refused(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    keys = filing.keys()
+    ids = [upload(client, driver, png(), content_type=PNG_TYPE) for _ in range(2)]
+    attach(client, driver, documents=ids)
+    attach(client, driver, documents=[])
+    for key in filing.keys() - keys:
+        (filing.running.place.folder / "files" / key[:2] / key[2:4] / key).unlink()
+    answer = driver.send(client, "PATCH", {"cpc": ids})
+    assert (answer.status, answer.json) == (422, refused(cpc="is invalid"))
 
 
 def test_one_file_attached_from_everywhere_at_once_is_in_one_place(
@@ -555,6 +587,50 @@ def test_one_file_attached_twice_at_once_is_there_once(
     assert profile["version"] == 2
 
 
+@pytest.mark.usefixtures("nothing_more")
+def test_one_file_that_is_refused_is_refused_everywhere_at_once(
+    client: Client, driver: Driver, filing: Filing, connect: Connect
+) -> None:
+    signed_id = upload(client, driver, b"hello")
+    start = Barrier(8)
+    clients = [connect(filing.running.url) for _ in range(8)]
+
+    def attach_with(mine: Client) -> Answer:
+        start.wait()
+        return driver.send(mine, "PATCH", {"cv": signed_id})
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(attach_with, clients))
+
+    assert {answer.status for answer in answers} == {422}, answers
+    messages = {message for answer in answers for message in answer.json["errors"]["cv"]}
+    assert messages <= {"is not a file of a type we take", "is invalid"}
+
+
+def test_who_comes_when_another_has_just_attached_it_changes_nothing(
+    place: Place, bucket_server: Server, start: Callable[..., Service], connect: Connect
+) -> None:
+    """The copy that is asked for second is made when what it is of has gone."""
+    attached, copies = Event(), itertools.count()
+
+    def delays(method: str, path: str) -> bool:
+        if method == "PUT" and "/incoming/" not in path and next(copies):
+            attached.wait(30)
+        return False
+
+    with refusing_proxy(bucket_server.endpoint, delays) as endpoint:
+        url = Server(endpoint).url(place.folder.name)
+        service = start(place.folder, {**place.settings, "ROADWORTHY_STORAGE_URL": url})
+        driver, clients = _registered(place), [connect(service.url) for _ in range(2)]
+        signed_id = upload(clients[0], driver)
+        with ThreadPoolExecutor(2) as threads:
+            both = [threads.submit(driver.send, c, "PATCH", {"cv": signed_id}) for c in clients]
+            wait(both, return_when=FIRST_COMPLETED)
+            attached.set()
+    shown = [request.result().json["profile"]["cv"]["signed_id"] for request in both]
+    assert shown == [signed_id, signed_id]
+
+
 def test_a_file_waits_for_a_day(client: Client, driver: Driver, filing: Filing) -> None:
     blobs = filing.tables["blobs"]
     for age, status in ((timedelta(hours=23), 200), (timedelta(hours=25), 422)):
@@ -596,22 +672,77 @@ def test_a_connection_goes_on_after_a_file(shown: tuple[str, bytes], client: Cli
         assert client.send("GET", "/up").status == 200
 
 
+def test_what_a_scanner_finds_leaves_nothing(
+    place: Place,
+    filing_settings: dict[str, str],
+    new_filing: Callable[[Service], Filing],
+    start: Callable[..., Service],
+    connect: Connect,
+    clamd: Clamd,
+) -> None:
+    settings = {**filing_settings, "ROADWORTHY_CLAMAV": clamd.urls[0]}
+    service = start(place.folder, settings)
+    filing, client, driver = new_filing(service), connect(service.url), _registered(place)
+    good, bad = upload(client, driver), upload(client, driver, pdf(HARMFUL.decode()))
+    assert driver.send(client, "PATCH", {"cv": good}).status == 200
+    keys, tables = filing.keys(), ["blobs", "attachments", "submissions"]
+    counts = filing.tables.count(tables)
+    for signed_id, message in ((bad, "has been found harmful"), (bad, "is invalid")):
+        answer = driver.send(client, "PATCH", {"dbs": signed_id, "bio": "never said"})
+        assert (answer.status, answer.json) == (422, refused(dbs=message))
+    assert len(keys - filing.keys()) == 1, "its bytes are kept"
+    assert filing.keys() < keys, "a copy of it is kept"
+    assert filing.tables.count(tables) == {**counts, "blobs": counts["blobs"] - 1}
+    assert HARMFUL.decode() not in service.log
+
+
 class TestTrouble:
     """What a file needs is away: 503, never a wrong answer, and all is well when it is back."""
 
     def test_a_scanner_that_is_away(
-        self, place: Place, start: Callable[..., Service], connect: Connect
+        self,
+        place: Place,
+        filing_settings: dict[str, str],
+        new_filing: Callable[[Service], Filing],
+        start: Callable[..., Service],
+        connect: Connect,
     ) -> None:
-        settings = {**place.settings, "ROADWORTHY_CLAMAV": f"unix://{place.folder}/clamd"}
-        service = start(place.folder, settings)
-        client, driver = connect(service.url), _registered(place)
+        away = {**filing_settings, "ROADWORTHY_CLAMAV": f"unix://{place.folder}/clamd"}
+        service = start(place.folder, away)
+        filing, client, driver = new_filing(service), connect(service.url), _registered(place)
         signed_id = upload(client, driver)
-        answer = driver.send(client, "PATCH", {"cv": signed_id})
-        assert (answer.status, answer.json) == (503, error(503))
-        assert answer.header("retry-after") == "10"
+        keys = filing.keys()
+        for _ in range(3):
+            answer = driver.send(client, "PATCH", {"cv": signed_id})
+            assert (answer.status, answer.json) == (503, error(503))
+            assert answer.header("retry-after") == "10"
+        assert filing.keys() == keys, "a copy was left"
         service.stop()
-        client = connect(start(place.folder, place.settings).url)
+        client = connect(start(place.folder, filing_settings).url)
         assert attach(client, driver, cv=signed_id)["cv"]["signed_id"] == signed_id
+
+    def test_a_scanner_that_goes_away_once_photographs_were_joined(
+        self,
+        place: Place,
+        filing_settings: dict[str, str],
+        new_filing: Callable[[Service], Filing],
+        start: Callable[..., Service],
+        connect: Connect,
+    ) -> None:
+        service = start(place.folder, filing_settings)
+        client, driver = connect(service.url), _registered(place)
+        ids = [upload(client, driver, png(), content_type=PNG_TYPE) for _ in range(2)]
+        attach(client, driver, documents=ids)
+        attach(client, driver, documents=[])
+        service.stop()
+        away = {**filing_settings, "ROADWORTHY_CLAMAV": f"unix://{place.folder}/clamd"}
+        service = start(place.folder, away)
+        filing, client = new_filing(service), connect(service.url)
+        wanted = {"dbs": ids, "cpc": upload(client, driver)}
+        keys, count = filing.keys(), filing.tables.count(["blobs"])
+        assert driver.send(client, "PATCH", wanted).status == 503
+        assert filing.keys() == keys, "their PDF was left"
+        assert filing.tables.count(["blobs"]) == count
 
     def test_a_bucket_that_is_away(
         self, place: Place, start: Callable[..., Service], connect: Connect

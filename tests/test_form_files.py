@@ -14,10 +14,13 @@ import pytest
 
 from tests.conftest import Filing, Place
 from tests.support.blobs import COMPLIANCE_SLOTS, SLOTS, attach, followed, jpeg, pdf, png, upload
+from tests.support.buckets import Server
 from tests.support.client import Answer, Client
 from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver, with_profile
 from tests.support.multipart import BOUNDARY, Part, multipart
 from tests.support.processes import growth
+from tests.support.proxy import refusing_proxy
+from tests.support.purging import purge_now
 from tests.support.scenario import error, refused
 from tests.support.service import Service
 from tests.support.tables import open_tables
@@ -193,6 +196,49 @@ def test_what_is_refused_leaves_nothing(
         assert body == expected
     assert filing.keys() == keys, "a file was stored"
     assert filing.tables.count(watched) == counts
+
+
+@pytest.mark.parametrize("storage_kind", ["s3"], indirect=True)
+def test_what_cannot_be_cleared_away_changes_no_answer(
+    place: Place, bucket_server: Server, start: Callable[..., Service], connect: Connect
+) -> None:
+    photographs = [_file("dbs[]", image, "front.jpg") for image in (jpeg("red"), jpeg("blue"))]
+    tables = open_tables(place.url)
+    newcomer, driver = new_driver(tables), with_profile(tables, new_driver(tables))
+    with refusing_proxy(bucket_server.endpoint, lambda method, _: method == "DELETE") as endpoint:
+        url = Server(endpoint).url(place.folder.name)
+        client = connect(start(place.folder, {**place.settings, "ROADWORTHY_STORAGE_URL": url}).url)
+        for parts, status in (
+            ([_file("cv", HTML)], 422),
+            ([_file("cv", pdf()), Part("profile[birth_date]", "x")], 422),
+            (photographs, 200),
+        ):
+            assert _send(client, driver, "PATCH", parts).status == status
+        assert _send(client, newcomer, "POST", [*TEXTS, *photographs]).status == 200
+    assert len(tables.rows("submissions")) == 2
+    waiting = [row for row in tables.rows("blobs") if row["unattached_since"] is not None]
+    assert len(waiting) == 6
+    assert all(row["purged_at"] for row in waiting), "the purge does not know of it"
+    tables.close()
+
+
+@pytest.mark.parametrize("storage_kind", ["s3"], indirect=True)
+def test_what_cannot_be_kept_does_not_count_for_a_day(
+    place: Place, bucket_server: Server, start: Callable[..., Service], connect: Connect
+) -> None:
+    tables = open_tables(place.url)
+    driver = with_profile(tables, new_driver(tables))
+    with refusing_proxy(bucket_server.endpoint, lambda method, _: method == "PUT") as endpoint:
+        url = Server(endpoint).url(place.folder.name)
+        settings = {**place.settings, "ROADWORTHY_STORAGE_URL": url}
+        service = start(place.folder, settings)
+        answer = _send(connect(service.url), driver, "PATCH", [_file("cv", pdf())])
+        assert (answer.status, answer.json) == (503, error(503))
+        service.stop()
+        assert len(tables.rows("blobs")) == 1
+        purge_now(settings, tables)
+    assert tables.rows("blobs") == []
+    tables.close()
 
 
 @pytest.mark.parametrize("storage_kind", ["local"], indirect=True)

@@ -25,6 +25,7 @@ from roadworthy.inspection import (
 from roadworthy.inspection import (
     inspector as inspector_module,
 )
+from roadworthy.storage import NotStored
 from tests.conftest import SOAK
 from tests.scenarios.files import ACTIVE_PDFS, REFUSED, TAKEN, Refused, Taken
 from tests.support.files import PDF, PNG, docx, noise, pdf, picture, png_of, raw_pdf
@@ -348,6 +349,18 @@ class TestPages:
     def test_others_have_none(self, looking: Looking, content: bytes) -> None:
         with pytest.raises(FileRefused):
             viewed(looking, content, 1)
+
+
+def test_a_file_that_was_removed_while_it_waited(looking: Looking) -> None:
+    inspector, gone = looking.inspector, looking.folder / "gone"
+    target = looking.file(b"", "joined")
+    for work in (
+        inspector.inspect(gone),
+        inspector.join([looking.file(picture()), gone], target),
+        inspector.pages(gone, looking.folder, 1),
+    ):
+        with pytest.raises(NotStored):
+            looking.wait(work)
 
 
 def viewed(looking: Looking, content: bytes, most: int) -> list[Image.Image]:

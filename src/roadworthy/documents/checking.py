@@ -1,8 +1,9 @@
 """Looks into files before they are attached. What we do not take is removed at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
+from pathlib import Path
 
 from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
@@ -18,7 +19,7 @@ from roadworthy.documents.queries import (
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Named
 from roadworthy.inspection import IMAGES, PDF, FileRefused, Inspector, InspectorBusy, ScannerAway
-from roadworthy.storage import NotStored
+from roadworthy.storage import NotStored, StorageAway
 from roadworthy.wire import ServiceUnavailable
 from roadworthy.wire.values import INVALID, Refused
 
@@ -46,12 +47,12 @@ class Checking:
         self._clock = clock
 
     async def check(
-        self, user_id: int, profile_id: int | None, wanted: Named
+        self, user_id: int, profile_id: int | None, wanted: Named, made: list[int]
     ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
         """The blobs for each slot, and what is wrong with those for other slots.
 
-        Several photographs for a place for one have become one PDF. Raises `ServiceUnavailable`
-        when they cannot be looked into now.
+        Several photographs for a place for one have become one PDF, a blob that is added to `made`
+        also when this raises. Raises `ServiceUnavailable` when they cannot be looked into now.
         """
         placed: dict[int, str] = {}
         if profile_id is not None and any(wanted.values()):
@@ -60,7 +61,7 @@ class Checking:
         errors: dict[str, list[str]] = {}
         for slot, signed_ids in wanted.items():
             try:
-                placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed)
+                placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed, made)
             except Refused as refused:
                 errors[slot] = [str(refused)]
             except (InspectorBusy, ScannerAway):
@@ -68,7 +69,12 @@ class Checking:
         return placing, errors
 
     async def _check_slot(
-        self, user_id: int, slot: str, signed_ids: Sequence[str], placed: Mapping[int, str]
+        self,
+        user_id: int,
+        slot: str,
+        signed_ids: Sequence[str],
+        placed: Mapping[int, str],
+        made: list[int],
     ) -> list[int]:
         blobs = []
         for blob in await self._named(signed_ids):
@@ -79,7 +85,7 @@ class Checking:
             else:
                 raise Refused(INVALID)
         if slot in SLOTS and len(blobs) > 1:
-            return [await self._joined(user_id, blobs)]
+            return [await self._joined_or_discarded(user_id, blobs, made)]
         return [blob.id for blob in blobs]
 
     async def _named(self, signed_ids: Sequence[str]) -> list[Blob]:
@@ -102,19 +108,21 @@ class Checking:
         """The blob with its type known; its bytes are where nobody can change them any more."""
         key = blob.key if blob.uploaded_at else await self._storage.accept(blob.key)
         if key is None:
-            raise Refused(INVALID)
+            return await self._inspected_by_another(blob)
         try:
             content_type = await self._inspect(blob, key)
-        except Refused:
-            await self._files.discard(blob)
+        except BaseException as reason:
+            if isinstance(reason, Refused):
+                await self._files.discard(blob)
             await self._remove_copy(blob, key)
             raise
         if not await self._database.write(
             mark_inspected, blob.id, key, content_type, self._clock()
         ):
-            return await self._inspected_by_another(blob, key)
+            await self._remove_copy(blob, key)
+            return await self._inspected_by_another(blob)
         if key != blob.key:
-            await self._storage.delete(blob.key)
+            await self._remove(blob.key)
         return blob._replace(key=key, detected_type=content_type)
 
     async def _inspect(self, blob: Blob, key: str) -> str:
@@ -130,8 +138,7 @@ class Checking:
         except NotStored:
             raise Refused(INVALID) from None
 
-    async def _inspected_by_another(self, blob: Blob, key: str) -> Blob:
-        await self._remove_copy(blob, key)
+    async def _inspected_by_another(self, blob: Blob) -> Blob:
         found = await self._database.read(find_blob, blob.id)
         if found is None or found.detected_type is None or found.purged_at is not None:
             raise Refused(INVALID)
@@ -139,25 +146,48 @@ class Checking:
 
     async def _remove_copy(self, blob: Blob, key: str) -> None:
         if key != blob.key:
+            await self._remove(key)
+
+    async def _remove(self, key: str) -> None:
+        """What no row names: where it cannot be removed now, the sweep of such files does."""
+        with suppress(StorageAway):
             await self._storage.delete(key)
 
-    async def _joined(self, user_id: int, blobs: Sequence[Blob]) -> int:
+    async def _joined_or_discarded(
+        self, user_id: int, blobs: Sequence[Blob], made: list[int]
+    ) -> int:
+        """A document that is refused is refused whole."""
+        try:
+            return await self._joined(user_id, blobs, made)
+        except Refused:
+            for blob in blobs:
+                await self._files.discard(blob)
+            raise
+
+    async def _joined(self, user_id: int, blobs: Sequence[Blob], made: list[int]) -> int:
         """The id of one PDF of the photographs, in their order."""
         if any(blob.detected_type not in IMAGES for blob in blobs):
             raise Refused(NOT_PHOTOGRAPHS)
-        async with AsyncExitStack() as stack:
-            paths = [
-                await stack.enter_async_context(self._storage.fetched(blob.key)) for blob in blobs
-            ]
-            target = await stack.enter_async_context(self._storage.spool.empty())
-            try:
-                await self._inspector.join(paths, target)
-            except FileRefused as refused:
-                raise Refused(str(refused)) from None
+        async with self._storage.spool.empty() as target:
+            await self._join(blobs, target)
             file = await self._storage.spool.measure(target)
             blob_id = await self._files.keep(user_id, file, joined_name(blobs[0].filename), PDF)
+        made.append(blob_id)
         joined = await self._database.read(find_blob, blob_id)
         if joined is None:
             raise Refused(INVALID)
         await self._database.write(mark_inspected, blob_id, joined.key, PDF, self._clock())
         return blob_id
+
+    async def _join(self, blobs: Sequence[Blob], target: Path) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                paths = [
+                    await stack.enter_async_context(self._storage.fetched(blob.key))
+                    for blob in blobs
+                ]
+                await self._inspector.join(paths, target)
+            except FileRefused as refused:
+                raise Refused(str(refused)) from None
+            except NotStored:
+                raise Refused(INVALID) from None

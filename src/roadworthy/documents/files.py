@@ -4,12 +4,12 @@ A row comes before its bytes and goes after them, so that whatever breaks in bet
 left that nothing names.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
-from roadworthy.database import Database
+from roadworthy.database import Busy, Database, Unavailable
 from roadworthy.documents.blob import NewBlob, too_big
 from roadworthy.documents.leaving import Leaving
 from roadworthy.documents.queries import (
@@ -21,7 +21,7 @@ from roadworthy.documents.queries import (
     forget_bytes,
     mark_uploaded,
 )
-from roadworthy.storage import SpooledFile, Storage, TooLong, new_key
+from roadworthy.storage import SpooledFile, Storage, StorageAway, TooLong, new_key
 from roadworthy.wire import NotFound, TooManyRequests, Unprocessable
 from roadworthy.wire.values import INVALID, Refused
 
@@ -48,7 +48,7 @@ class Files:
         self.leaving = Leaving()
         self.most_bytes = most_bytes
 
-    @contextmanager
+    @contextlib.contextmanager
     def room_for(self, user_id: int) -> Iterator[None]:
         """While a file of the driver arrives. Raises `TooManyRequests`."""
         if self._arriving[user_id] >= MOST_AT_ONCE:
@@ -64,7 +64,8 @@ class Files:
     async def keep(self, user_id: int, file: SpooledFile, filename: str, content_type: str) -> int:
         """The id of a new blob of the driver, with the bytes of `file`, which is moved away.
 
-        Raises `Refused` when it is empty or too big, and `TooManyRequests`.
+        Raises `Refused` when it is empty or too big, and `TooManyRequests`. When its bytes cannot
+        be kept, the next purge removes the blob.
         """
         if file.byte_size > self.most_bytes:
             raise Refused(too_big(self.most_bytes))
@@ -78,9 +79,18 @@ class Files:
             )
         except TooManyBlobs:
             raise TooManyRequests(RETRY_SECONDS) from None
-        await self.storage.put(key, file.path)
-        await self._database.write(mark_uploaded, blob_id, self._clock())
+        try:
+            await self.storage.put(key, file.path)
+            await self._database.write(mark_uploaded, blob_id, self._clock())
+        except BaseException:
+            await self._give_up(blob_id)
+            raise
         return blob_id
+
+    async def _give_up(self, blob_id: int) -> None:
+        """The next purge removes it; where storage did not answer, bytes may still come."""
+        with contextlib.suppress(Busy, Unavailable):
+            await self._database.write(condemn_blobs, [blob_id], self._clock())
 
     async def receive(self, blob: Blob, parts: AsyncIterator[bytes]) -> None:
         """Store the bytes that arrive for `blob`, or, if it has them, see that they are the same.
@@ -99,12 +109,15 @@ class Files:
             raise NotFound
 
     async def discard(self, blob: Blob) -> None:
-        """Remove the blob and its bytes, unless something holds it."""
+        """Remove the blob and its bytes, unless something holds it; the purge removes bytes that
+        the storage does not now.
+        """
         await self._database.write(condemn_blobs, [blob.id], self._clock())
         found = await self._database.read(find_blob, blob.id)
         if found is not None and found.purged_at is not None:
-            await self.storage.delete(found.key)
-            await self._database.write(forget_bytes, blob.id)
+            with contextlib.suppress(StorageAway):
+                await self.storage.delete(found.key)
+                await self._database.write(forget_bytes, blob.id)
 
     async def discard_unheld(self, blob_id: int) -> None:
         """Remove the blob of that id and its bytes, unless something holds it or it is gone."""

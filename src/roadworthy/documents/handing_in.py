@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import structlog
+
+from roadworthy.database import Busy, Unavailable
 from roadworthy.documents.blob import content_type_value, filename_value
 from roadworthy.documents.checking import Checking
 from roadworthy.documents.files import Files
@@ -11,6 +14,8 @@ from roadworthy.documents.wanted import Wanted
 from roadworthy.storage import SpooledFile
 from roadworthy.wire import ReceivedFile
 from roadworthy.wire.values import Refused
+
+log = structlog.get_logger()
 
 
 class HandingIn:
@@ -29,12 +34,18 @@ class HandingIn:
         """See `Documents.checked`."""
         try:
             named, refused = await self._named(user_id, wanted)
-            placing, errors = await self._checking.check(user_id, profile_id, named)
-            self._note_joined(placing, named)
+            placing, errors = await self._checking.check(user_id, profile_id, named, self._made)
             yield placing, {**refused, **errors}
         finally:
             for blob_id in self._made:
-                await self._files.discard_unheld(blob_id)
+                await self._clear_away(blob_id)
+
+    async def _clear_away(self, blob_id: int) -> None:
+        """Whether it can be done now changes no answer: what is placed is, and the purge comes."""
+        try:
+            await self._files.discard_unheld(blob_id)
+        except (Busy, Unavailable):
+            log.error("files", reason="left to the purge")  # noqa: TRY400 -- no traceback
 
     async def _named(
         self, user_id: int, wanted: Wanted
@@ -57,13 +68,6 @@ class HandingIn:
         blob_id = await self._files.keep(user_id, file, filename, content_type)
         self._made.append(blob_id)
         return self._signatures.signed_id(blob_id)
-
-    def _note_joined(
-        self, placing: Mapping[str, list[int]], named: Mapping[str, tuple[str, ...]]
-    ) -> None:
-        """Photographs that came by name may have become a file that nobody named."""
-        known = {self._signatures.blob_of(each) for ids in named.values() for each in ids}
-        self._made += [each for ids in placing.values() for each in ids if each not in known]
 
 
 def content_type_of(file: ReceivedFile) -> str:

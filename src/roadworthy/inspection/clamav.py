@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from roadworthy.inspection.opening import opened
 from roadworthy.inspection.refusals import FileRefused, Reason, ScannerAway
 
 log = structlog.get_logger()
@@ -37,7 +38,8 @@ class ClamAV:
         """Have the file looked at.
 
         Raises `FileRefused` when a signature is found in it, and `ScannerAway` when there is no
-        answer in time, or the answer is that the file is too large for the scanner.
+        answer in time, or the answer is that the file is too large for the scanner. Raises
+        `NotStored` when the file was removed meanwhile.
         """
         try:
             async with asyncio.timeout(self._scan_seconds), self._turns:
@@ -72,7 +74,7 @@ class ClamAV:
 
 async def _send(path: Path, writer: StreamWriter) -> None:
     writer.write(b"zINSTREAM\0")
-    with path.open("rb") as file:
+    with opened(path) as file:
         while chunk := await asyncio.to_thread(file.read, _CHUNK):
             writer.write(struct.pack("!I", len(chunk)) + chunk)
             await writer.drain()

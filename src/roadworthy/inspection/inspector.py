@@ -15,6 +15,7 @@ import structlog
 from roadworthy.inspection.clamav import ClamAV
 from roadworthy.inspection.confinement import can_shut_ways_out
 from roadworthy.inspection.kinds import TYPES
+from roadworthy.inspection.opening import opened
 from roadworthy.inspection.parser import Limits, Parser, ParserEnded
 from roadworthy.inspection.refusals import FileRefused, InspectorBusy, Reason
 from roadworthy.telemetry import metrics
@@ -39,7 +40,8 @@ class Inspector:
     """Says what a file is and whether we take it, joins photographs, renders pages.
 
     One a server process; a process of its own, started with the first file, forks for each file.
-    At most half as many files as there are processors, and two, are looked into at a time.
+    At most half as many files as there are processors, and two, are looked into at a time. Raises
+    `NotStored` when a file was removed while it waited for its turn.
     """
 
     def __init__(self, scanner: ClamAV | None = None, limits: Limits | None = None):
@@ -114,7 +116,7 @@ class Inspector:
         metrics.inspections_waiting.set(self._waiting)
 
     def _inspect(self, path: Path) -> str:
-        with path.open("rb") as file:
+        with opened(path) as file:
             found = self._ask("inspect", [file], self._limits)
         if found.get("type") not in TYPES:
             raise FileRefused(Reason.DAMAGED)
@@ -122,13 +124,13 @@ class Inspector:
 
     def _join(self, paths: Sequence[Path], target: Path) -> None:
         with ExitStack() as stack:
-            files: list[IO[bytes]] = [stack.enter_context(path.open("rb")) for path in paths]
+            files: list[IO[bytes]] = [stack.enter_context(opened(path)) for path in paths]
             files.append(stack.enter_context(target.open("r+b")))
             files[-1].truncate()
             self._ask("join", files, self._limits.for_files(len(paths)))
 
     def _pages(self, path: Path, folder: Path, most: int) -> list[Path]:
-        with path.open("rb") as file, TemporaryFile(dir=folder) as rendered:
+        with opened(path) as file, TemporaryFile(dir=folder) as rendered:
             found = self._ask("pages", [file, rendered], self._limits.for_files(most), most)
             return _split(rendered, found.get("sizes", []), folder)
 
