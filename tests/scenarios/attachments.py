@@ -1,7 +1,10 @@
 """Files: announced, put in their places in the profile, taken out again."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from sqlalchemy import update
 
 from tests.support.blobs import (
     ANNOUNCE_PATH,
@@ -178,8 +181,11 @@ _NO_BLOB: list[tuple[str, object]] = [
 
 
 def _announced_often(stage: Stage) -> None:
-    for _ in range(60):
+    for _ in range(160):
         announce(_client(stage), stage.driver, CONTENT)
+    blobs = stage.tables["blobs"]
+    theirs = update(blobs).where(blobs.c.user_id == stage.driver.id)
+    stage.tables.execute(theirs.values(unattached_since=datetime.now(UTC) - timedelta(days=2)))
 
 
 def _with_file(slot: str, **changes: Any) -> Callable[[Stage], dict[str, Any]]:
@@ -407,7 +413,7 @@ SCENARIOS = [
         answer=error(413),
     ),
     Scenario(
-        name="sixty files may wait, and no more",
+        name="as many files may wait as a profile has places for, until the next purge",
         path=ANNOUNCE_PATH,
         before=_announced_often,
         json={"blob": description(CONTENT)},

@@ -19,8 +19,8 @@ DBS_IMAGE_LIFETIME = timedelta(days=180)
 longer than six months (DBS code of practice)."""
 MOST_SUBMITTED_A_DAY = 36
 """Documents that one driver hands in: six times each kind, as each is kept."""
-MOST_UNATTACHED = 60
-"""Blobs of one driver that wait: more than a profile has places for."""
+MOST_UNATTACHED = 160
+"""Blobs of one driver that wait: a profile's every place, full of photographs."""
 
 UNKNOWN_TYPE = "application/octet-stream"
 MEGABYTE = 1024 * 1024

@@ -1,9 +1,11 @@
 """Looks into files before they are attached. What we do not take is removed at once."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
@@ -45,6 +47,7 @@ class Checking:
         self._inspector = inspector
         self._signatures = signatures
         self._clock = clock
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def check(
         self, user_id: int, profile_id: int | None, wanted: Named, made: list[int]
@@ -52,8 +55,16 @@ class Checking:
         """The blobs for each slot, and what is wrong with those for other slots.
 
         Several photographs for a place for one have become one PDF, a blob that is added to `made`
-        also when this raises. Raises `ServiceUnavailable` when they cannot be looked into now.
+        also when this raises. A driver's requests take turns, so that others find room too.
+        Raises `ServiceUnavailable` when they cannot be looked into now.
         """
+        turn = self._turns.setdefault(user_id, asyncio.Lock())
+        async with turn:
+            return await self._check(user_id, profile_id, wanted, made)
+
+    async def _check(
+        self, user_id: int, profile_id: int | None, wanted: Named, made: list[int]
+    ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
         placed: dict[int, str] = {}
         if profile_id is not None and any(wanted.values()):
             placed = await self._database.read(find_placed, user_id, profile_id)

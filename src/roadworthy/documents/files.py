@@ -7,7 +7,7 @@ left that nothing names.
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from roadworthy.database import Busy, Database, Unavailable
 from roadworthy.documents.blob import NewBlob, too_big
@@ -27,8 +27,8 @@ from roadworthy.wire.values import INVALID, Refused
 
 MOST_AT_ONCE = 8
 """Files of one driver that arrive in this process at the same time."""
-RETRY_SECONDS = 60 * 60
-"""Until some of the blobs that wait may have been purged."""
+PURGED_WITHIN = timedelta(hours=1)
+"""Once their time is over."""
 
 
 class Files:
@@ -77,8 +77,8 @@ class Files:
             blob_id = await self._database.write(
                 create_blob, user_id, blob, key, self.storage.name, now
             )
-        except TooManyBlobs:
-            raise TooManyRequests(RETRY_SECONDS) from None
+        except TooManyBlobs as too_many:
+            raise too_many_requests(too_many, now) from None
         try:
             await self.storage.put(key, file.path)
             await self._database.write(mark_uploaded, blob_id, self._clock())
@@ -124,6 +124,12 @@ class Files:
         blob = await self._database.read(find_blob, blob_id)
         if blob is not None and blob.unattached_since is not None:
             await self.discard(blob)
+
+
+def too_many_requests(too_many: TooManyBlobs, now: datetime) -> TooManyRequests:
+    """Until the first of them is purged."""
+    wait = max(too_many.until - now, timedelta(0)) + PURGED_WITHIN
+    return TooManyRequests(int(wait.total_seconds()))
 
 
 def _require_as_said(file: SpooledFile, blob: Blob) -> None:

@@ -39,7 +39,11 @@ Placing = Mapping[str, Sequence[int]]
 
 
 class TooManyBlobs(Exception):
-    """The driver has as many blobs waiting to be attached as one may have."""
+    """The driver has as many blobs waiting to be attached as one may have, until `until`."""
+
+    def __init__(self, until: datetime):
+        super().__init__(until)
+        self.until = until
 
 
 class TooManySubmissions(Exception):
@@ -152,11 +156,12 @@ def create_blob(
 ) -> int:
     """The id of a blob whose bytes are still to come. Raises `TooManyBlobs`."""
     connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
-    waiting = select(func.count()).where(
+    waiting = select(func.count(), func.min(blobs.c.unattached_since)).where(
         blobs.c.user_id == user_id, blobs.c.unattached_since.is_not(None)
     )
-    if connection.execute(waiting).scalar_one() >= MOST_UNATTACHED:
-        raise TooManyBlobs
+    count, oldest = connection.execute(waiting).one()
+    if count >= MOST_UNATTACHED:
+        raise TooManyBlobs(oldest + LIFETIME)
     return create_blob_of_ours(connection, user_id, blob, key, service, now)
 
 

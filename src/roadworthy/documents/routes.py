@@ -23,7 +23,7 @@ from roadworthy.documents.blob import (
     judge_blob,
     name_to_save,
 )
-from roadworthy.documents.files import RETRY_SECONDS, Files
+from roadworthy.documents.files import Files, too_many_requests
 from roadworthy.documents.leaving import begun
 from roadworthy.documents.links import VIEW_PATH
 from roadworthy.documents.queries import (
@@ -51,7 +51,6 @@ from roadworthy.wire import (
     Response,
     Route,
     StreamedResponse,
-    TooManyRequests,
     Unprocessable,
     has_already,
     instant_text,
@@ -131,8 +130,8 @@ class DocumentRoutes:
 
         try:
             return await self._database.write(create)
-        except TooManyBlobs:
-            raise TooManyRequests(RETRY_SECONDS) from None
+        except TooManyBlobs as too_many:
+            raise too_many_requests(too_many, now) from None
 
     def _announced(
         self, blob_id: int, key: str, blob: NewBlob, direct: Direct, now: datetime
