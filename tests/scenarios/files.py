@@ -170,6 +170,14 @@ POLYGLOTS = [
     Refused("a WebP, and a ZIP", lambda: picture("WEBP") + archive({"a": b"b"}), _TWO),
     Refused("a HEIC, and HTML", lambda: picture("HEIF") + HTML, _TWO),
     Refused("a JPEG, and a PDF", lambda: picture() + pdf(), _TWO),
+    *(
+        Refused(
+            f"a PNG, and a PDF that begins with {start!r}",
+            lambda start=start: picture("PNG") + pdf().replace(b"%PDF-1.", start, 1),  # type: ignore[misc]
+            _TWO,
+        )
+        for start in (b"%PDF-3.", b"%PDF-1,", b"%PDF-\n", b"%!PS-Adobe-3.0 PDF-1.")
+    ),
     Refused("HTML, and a PDF", lambda: HTML + pdf(), _TYPE),
     Refused("a PDF after a line", lambda: b"\n" + pdf(), _TYPE),
     Refused(

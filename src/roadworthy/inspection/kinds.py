@@ -40,7 +40,9 @@ _HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis"})
 # In bytes that are as good as random, the shortest of these is met once in ten thousand files
 # of 20 MB.
 _HTML = re.compile(rb"<(?:html|script|body|iframe|!doctype html)[\s>/]", re.IGNORECASE)
-_PDF_WITHIN = re.compile(rb"%PDF-[12]\.\d")
+
+# Readers ask no more of a PDF, whatever version follows; the second is how Distiller began them.
+_PDF_WITHIN = re.compile(rb"%(?:!PS-Adobe-\d\.\d )?PDF-")
 
 
 def kind_of(start: bytes) -> str:
