@@ -1,8 +1,10 @@
 """Files: which are taken as what, and which are refused for which reason."""
 
+import zlib
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
@@ -22,8 +24,10 @@ from tests.support.files import (
     animated,
     archive,
     compound,
+    deflated_zeros,
     doc,
     docx,
+    faulty_streams,
     flate_bomb,
     hidden,
     in_annotation,
@@ -50,6 +54,12 @@ class Refused(NamedTuple):
     make: Callable[[], bytes]
     reason: Reason
 
+
+_AS_THEY_ARE: dict[str, Any] = {
+    "compress_streams": False,
+    "stream_decode_level": pikepdf.StreamDecodeLevel.none,
+}
+"""Streams as they were made."""
 
 _JAVASCRIPT = action("/JavaScript", JS=String("app.alert(1)"))
 
@@ -96,6 +106,13 @@ TAKEN = [
     Taken("a PDF with a font named AA", lambda: pdf(_font_named_aa), PDF),
     Taken("a PDF that nobody may print, and all may read", _for_owners_only, PDF),
     Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
+    Taken(
+        "a PDF with a stream that ends in a fault",
+        lambda: pdf(
+            faulty_streams(1, deflated_zeros(1, whole=False), Name.FlateDecode), **_AS_THEY_ARE
+        ),
+        PDF,
+    ),
     Taken("a DOCX", docx, DOCX),
     Taken(
         "a DOCX with a link to the web",
@@ -262,8 +279,8 @@ def _locked() -> bytes:
     return pdf(encryption=pikepdf.Encryption(owner="secret", user="secret"))
 
 
-def _vast(made: Pdf) -> None:
-    made.Root.Picture = made.make_stream(b"", Subtype=Name.Image, Width=90_000, Height=90_000)
+def _vast(side: int | Decimal, made: Pdf) -> None:
+    made.Root.Picture = made.make_stream(b"", Subtype=Name.Image, Width=side, Height=side)
 
 
 PDFS = [
@@ -294,7 +311,34 @@ PDFS = [
     ),
     Refused("a PDF that is nothing but its first line", lambda: b"%PDF-1.7\n%%EOF\n", _DAMAGED),
     Refused("a PDF that unpacks to 300 MB", lambda: pdf(flate_bomb(300)), _LARGE),
-    Refused("a PDF with a picture of 8100 megapixels", lambda: pdf(_vast), _LARGE),
+    Refused(
+        "a PDF that unpacks to 1200 MB, all of it in vain",
+        lambda: pdf(
+            faulty_streams(6, deflated_zeros(200, whole=False), Name.FlateDecode), **_AS_THEY_ARE
+        ),
+        _LARGE,
+    ),
+    Refused(
+        "a PDF whose streams are in vain after being unpacked twice",
+        lambda: pdf(
+            faulty_streams(
+                1,
+                zlib.compress(deflated_zeros(200, whole=False)),
+                Name.FlateDecode,
+                Name.FlateDecode,
+            ),
+            **_AS_THEY_ARE,
+        ),
+        _DAMAGED,
+    ),
+    *(
+        Refused(
+            f"a PDF with a picture {side} pixels wide and high",
+            partial(pdf, partial(_vast, side)),
+            _LARGE,
+        )
+        for side in (90_000, Decimal("90000.0"))
+    ),
     Refused(
         "a PDF nested without end",
         lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"[" * 200_000),

@@ -128,14 +128,34 @@ def flate_bomb(megabytes: int) -> Callable[[Pdf], None]:
     """A page whose content is a thousand times as large as the file."""
 
     def change(made: Pdf) -> None:
-        squeeze = zlib.compressobj(9)
-        megabyte = bytes(1024 * 1024)
-        packed = b"".join(squeeze.compress(megabyte) for _ in range(megabytes)) + squeeze.flush()
-        content = pikepdf.Stream(made, b"")
-        content.write(packed, filter=Name.FlateDecode)
-        made.pages[0].Contents = content
+        made.pages[0].Contents = _stream(made, deflated_zeros(megabytes), Name.FlateDecode)
 
     return change
+
+
+def faulty_streams(count: int, packed: bytes, *filters: Name) -> Callable[[Pdf], None]:
+    """Streams that are decoded up to the fault behind what is packed."""
+
+    def change(made: Pdf) -> None:
+        made.Root.Streams = Array(
+            [_stream(made, packed + b"%d" % each, Array(filters)) for each in range(count)]
+        )
+
+    return change
+
+
+def deflated_zeros(megabytes: int, *, whole: bool = True) -> bytes:
+    """Without its end, what follows is a fault."""
+    squeeze = zlib.compressobj(9)
+    megabyte = bytes(1024 * 1024)
+    packed = b"".join(squeeze.compress(megabyte) for _ in range(megabytes))
+    return packed + (squeeze.flush() if whole else squeeze.flush(zlib.Z_FULL_FLUSH) + b"\xff")
+
+
+def _stream(made: Pdf, packed: bytes, filters: Name | Array) -> pikepdf.Stream:
+    content = pikepdf.Stream(made, b"")
+    content.write(packed, filter=filters)
+    return content
 
 
 def archive(parts: Mapping[str, bytes]) -> bytes:
