@@ -23,6 +23,7 @@ from tests.support.files import (
     action,
     animated,
     archive,
+    archive_comment,
     compound,
     deflated_zeros,
     doc,
@@ -61,6 +62,10 @@ _AS_THEY_ARE: dict[str, Any] = {
 }
 """Streams as they were made."""
 
+_WORDS_OF_XML = b"""<?xpacket begin=''?><x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='a'>
+<rdf:RDF><rdf:Description rdf:about='' only='1' once='1' online='a'/></rdf:RDF></x:xmpmeta>
+<v:shadow on='t'/><svg xmlns='http://www.w3.org/2000/svg'><image/></svg>"""
+
 _JAVASCRIPT = action("/JavaScript", JS=String("app.alert(1)"))
 
 
@@ -91,6 +96,7 @@ TAKEN = [
     Taken("a HEIC", lambda: picture("HEIF"), HEIC),
     Taken("a photograph with a film after it", lambda: picture() + b"\0\0\0\x18ftypmp42" * 9, JPEG),
     Taken("two photographs in one", lambda: picture() + picture(colour="red"), JPEG),
+    Taken("a JPEG with words of XML", partial(picture, comment=_WORDS_OF_XML), JPEG),
     Taken("a PDF", pdf, PDF),
     Taken("a PDF in object streams", lambda: hidden(_links), PDF),
     Taken("a PDF with links to the web", lambda: pdf(_links), PDF),
@@ -202,6 +208,26 @@ POLYGLOTS = [
     ),
     Refused("a PDF, and HTML", lambda: pdf() + HTML, _TWO),
     Refused("a PDF, and a ZIP", lambda: pdf() + archive({"a": b"b"}), _TWO),
+    *(
+        Refused(f"a JPEG with {html!r} in its comment", partial(picture, comment=html), _TWO)
+        for html in (
+            b"<img src=x onerror=alert(1)>",
+            b"<svg/onload=alert(1)>",
+            b"<details open title='>'ontoggle = alert(1)>",
+            b"<a href=' JavaScript:alert(1)'>",
+            b"<embed src=a>",
+        )
+    ),
+    Refused(
+        "a PDF with HTML that acts in a comment",
+        lambda: pdf() + b"%<svg onload=alert(1)>\n%%EOF\n",
+        _TWO,
+    ),
+    Refused(
+        "a DOCX with HTML that acts in its comment",
+        lambda: archive_comment(docx(), b"<svg onload=alert(1)>"),
+        _TWO,
+    ),
     Refused("a DOCX, and HTML", lambda: HTML.join((docx()[:30], docx()[30:])), _TWO),
 ]
 

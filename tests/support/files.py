@@ -166,6 +166,11 @@ def archive(parts: Mapping[str, bytes]) -> bytes:
     return content.getvalue()
 
 
+def archive_comment(content: bytes, comment: bytes) -> bytes:
+    """The archive with a comment at its end."""
+    return content[:-2] + struct.pack("<H", len(comment)) + comment
+
+
 def docx(
     parts: Mapping[str, bytes] | None = None,
     body: str = "<w:p><w:r><w:t>Drives well</w:t></w:r></w:p>",

@@ -39,7 +39,25 @@ _HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis"})
 
 # In bytes that are as good as random, the shortest of these is met once in ten thousand files
 # of 20 MB.
-_HTML = re.compile(rb"<(?:html|script|body|iframe|!doctype html)[\s>/]", re.IGNORECASE)
+_HTML = re.compile(
+    rb"<(?:html|script|body|iframe|frameset|embed|object|applet|!doctype html)[\s>/]",
+    re.IGNORECASE,
+)
+
+# Whatever the tag (HTML, 8.1.8.2). XML has attributes of its own that begin with `on`. In small
+# letters, and each with a beginning that is found fast.
+_ACTS = (
+    re.compile(
+        rb"on(?<=[\s/\"']on)(?:abort|anim|aux|before|begin|blur|cancel|canplay|change|click|close|"
+        rb"context|copy|cut|dblclick|drag|drop|ended|error|focus|form|hash|input|invalid|key|load|"
+        rb"message|mouse|page|paste|play|pointer|pop|progress|ready|repeat|reset|resize|scroll|"
+        rb"select|show|submit|suspend|toggle|touch|transition|unload|wheel)[a-z]{0,20}\s{0,99}="
+    ),
+    re.compile(rb"=[\s\"']{0,99}javascript:"),
+    re.compile(rb"srcdoc\s{0,99}="),
+)
+_TAG = re.compile(rb"<[a-z]")
+_LONGEST_TAG = 1024
 
 # Readers ask no more of a PDF, whatever version follows; the second is how Distiller began them.
 _PDF_WITHIN = re.compile(rb"%(?:!PS-Adobe-\d\.\d )?PDF-")
@@ -76,8 +94,17 @@ def refuse_second_kind(file: BinaryIO, content: mmap, kind: str) -> None:
     """
     if kind == DOC:
         return
-    html = _HTML.search(content)
+    html = _HTML.search(content) or _acts_as_html(content)
     pdf = kind != PDF and _PDF_WITHIN.search(content)
     archive = kind != ARCHIVE and zipfile.is_zipfile(file)
     if html or pdf or archive:
         raise FileRefused(Reason.TWO_KINDS)
+
+
+def _acts_as_html(content: mmap) -> bool:
+    small = content[:].lower()
+    return any(
+        _TAG.search(small, max(0, found.start() - _LONGEST_TAG), found.start())
+        for acts in _ACTS
+        for found in acts.finditer(small)
+    )
