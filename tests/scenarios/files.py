@@ -20,6 +20,7 @@ from tests.support.files import (
     PDF,
     PNG,
     WEBP,
+    WORD,
     action,
     animated,
     archive,
@@ -83,6 +84,16 @@ def _for_owners_only() -> bytes:
     return pdf(encryption=pikepdf.Encryption(owner="secret", user=""))
 
 
+def _theme() -> bytes:
+    return archive(
+        {
+            "[Content_Types].xml": b"<Types/>",
+            "_rels/.rels": b"<Relationships/>",
+            "theme/theme/theme1.xml": b"<a:theme/>",
+        }
+    )
+
+
 TAKEN = [
     Taken("a JPEG", picture, JPEG),
     Taken("a progressive JPEG", lambda: picture(progressive=True), JPEG),
@@ -137,6 +148,15 @@ TAKEN = [
         DOCX,
     ),
     Taken("a DOCX with a picture", lambda: docx({"word/media/image1.png": picture("PNG")}), DOCX),
+    Taken(
+        "a DOCX with a printer's settings",
+        lambda: docx(
+            {"word/printerSettings/printerSettings1.bin": b"\\\0\\\0p\0"},
+            types='<Default Extension="bin" ContentType="application/vnd.openxmlformats-'
+            'officedocument.wordprocessingml.printerSettings"/>',
+        ),
+        DOCX,
+    ),
     Taken("a DOCX with a field", lambda: docx(body="<w:instrText>PAGE</w:instrText>"), DOCX),
     Taken("an ODT", odt, ODT),
     Taken(
@@ -145,6 +165,7 @@ TAKEN = [
         ODT,
     ),
     Taken("a DOC", doc, DOC),
+    Taken("a DOC with the theme of Word 2007", partial(doc, text=_theme()), DOC),
     Taken("a DOC that speaks of HTML", lambda: doc(text=b"I wrote <html> once"), DOC),
 ]
 
@@ -185,6 +206,11 @@ OTHER_TYPES = [
         _TYPE,
     ),
 ]
+
+
+def _in_sectors(content: bytes) -> bytes:
+    return content + bytes(-len(content) % 512)
+
 
 POLYGLOTS = [
     Refused("a JPEG, and HTML", lambda: picture() + HTML, _TWO),
@@ -228,6 +254,9 @@ POLYGLOTS = [
         lambda: archive_comment(docx(), b"<svg onload=alert(1)>"),
         _TWO,
     ),
+    Refused("a DOC, and a ZIP", lambda: _in_sectors(doc() + archive({"a.class": b"b"})), _TWO),
+    Refused("a DOC with a ZIP in it", lambda: doc(text=archive({"a.class": b"b"})), _TWO),
+    Refused("a DOC, and a PDF", lambda: _in_sectors(doc() + pdf()), _TWO),
     Refused("a DOCX, and HTML", lambda: HTML.join((docx()[:30], docx()[30:])), _TWO),
 ]
 
@@ -395,6 +424,11 @@ def _flagged_encrypted() -> bytes:
     return bytes(content)
 
 
+def _dde_in_dat(types: str) -> bytes:
+    field = f'<w:fldSimple xmlns:w="{WORD}" w:instr="DDEAUTO c:\\a.exe"/>'
+    return docx({"word/a.dat": field.encode()}, types=types)
+
+
 OFFICE = [
     Refused(
         "a DOCX with macros",
@@ -467,6 +501,15 @@ OFFICE = [
             "<w:r><w:instrText>EAUTO a</w:instrText></w:r>"
         ),
         _ACTIVE,
+    ),
+    *(
+        Refused(
+            f"a DOCX that asks another program, as {types}", partial(_dde_in_dat, types), _ACTIVE
+        )
+        for types in (
+            '<Override PartName="/word/a.dat" ContentType="application/vnd.x+xml"/>',
+            '<Default Extension="DAT" ContentType="application/xml; charset=utf-8"/>',
+        )
     ),
     Refused("a DOCX with entities", lambda: docx({"word/document.xml": _ENTITIES}), _ACTIVE),
     Refused(

@@ -176,15 +176,16 @@ def docx(
     body: str = "<w:p><w:r><w:t>Drives well</w:t></w:r></w:p>",
     relations: str = "",
     main: str = f"{DOCX}.main+xml",
+    types: str = "",
 ) -> bytes:
-    types = (
+    declared = (
         '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
         '<Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/word/document.xml" ContentType="{main}"/></Types>'
+        f'<Override PartName="/word/document.xml" ContentType="{main}"/>{types}</Types>'
     )
     return archive(
         {
-            "[Content_Types].xml": types.encode(),
+            "[Content_Types].xml": declared.encode(),
             "_rels/.rels": relationship("officeDocument", "word/document.xml"),
             "word/document.xml": f'<w:document xmlns:w="{WORD}">{body}</w:document>'.encode(),
             "word/_rels/document.xml.rels": relationships(relations),

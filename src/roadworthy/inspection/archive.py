@@ -1,7 +1,7 @@
 """DOCX and ODT are ZIP archives: bounded, and of nothing but what such documents are made of."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 from xml.parsers import expat
@@ -70,14 +70,20 @@ class Archive:
         with self._zip.open(name) as entry:
             return entry.read(most)
 
-    def check(self, visitors: "dict[str, Visitor]") -> None:
+    def visit(self, name: str, visitor: Visitor) -> None:
+        """Read an entry that is XML. Raises as `check` does."""
+        visit(self._chunks(name), visitor)
+
+    def check(self, visitors: "dict[str, Visitor]", xml: Container[str] = ()) -> None:
         """Read every entry to its end, and have those that are XML visited.
+
+        Those are the ones named in `xml`, and the ones that end like it.
 
         Raises `FileRefused`, and what `zipfile` and `expat` raise for a damaged one.
         """
         for name in self.names:
-            if name.casefold().endswith((".xml", ".rels")):
-                visit(self._chunks(name), visitors.get(name, Visitor()))
+            if name in xml or name.casefold().endswith((".xml", ".rels")):
+                self.visit(name, visitors.get(name, Visitor()))
             else:
                 self._read_foreign(name)
 

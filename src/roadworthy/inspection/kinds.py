@@ -59,6 +59,10 @@ _ACTS = (
 _TAG = re.compile(rb"<[a-z]")
 _LONGEST_TAG = 1024
 
+# APPNOTE.TXT, 4.3.12, and what [MS-DOC] 2.9.286 (fcTheme) keeps.
+_PACKED_NAME = re.compile(rb"PK\x01\x02.{24}(?P<length>..).{16}", re.DOTALL)
+_THEME = (b"[Content_Types].xml", b"_rels/.rels", b"theme/")
+
 # Readers ask no more of a PDF, whatever version follows; the second is how Distiller began them.
 _PDF_WITHIN = re.compile(rb"%(?:!PS-Adobe-\d\.\d )?PDF-")
 
@@ -90,15 +94,23 @@ def refuse_second_kind(file: BinaryIO, content: mmap, kind: str) -> None:
     """Refuse what another program would take for HTML, a PDF or a ZIP. Raises `FileRefused`.
 
     A picture may be followed by more (phones append a film or a second picture), so what counts
-    is what those bytes are. In a DOC, a person may have written about HTML.
+    is what those bytes are. In a DOC, a person may have written about HTML, and Word itself puts
+    a ZIP with the colours of its theme.
     """
-    if kind == DOC:
-        return
-    html = _HTML.search(content) or _acts_as_html(content)
+    html = kind != DOC and (_HTML.search(content) or _acts_as_html(content))
     pdf = kind != PDF and _PDF_WITHIN.search(content)
     archive = kind != ARCHIVE and zipfile.is_zipfile(file)
+    if archive and kind == DOC:
+        archive = any(map(_is_foreign, _PACKED_NAME.finditer(content)))
     if html or pdf or archive:
         raise FileRefused(Reason.TWO_KINDS)
+
+
+def _is_foreign(header: re.Match[bytes]) -> bool:
+    """Whether what a ZIP's table names is no part of a theme."""
+    start = header.end()
+    name = header.string[start : start + int.from_bytes(header["length"], "little")]
+    return not name.startswith(_THEME)
 
 
 def _acts_as_html(content: mmap) -> bool:

@@ -9,6 +9,7 @@ from roadworthy.inspection.refusals import FileRefused, Reason
 
 _TYPES_PART = "[Content_Types].xml"
 _MAIN_TYPE = f"{DOCX}.main+xml"
+_XML_TYPE = re.compile(r"\s*(?!image/)[^;]*[/+]xml\s*(?:;.*)?", re.DOTALL)
 _ACTIVE_TYPES = ("macroenabled", "vbaproject", "vbadata", "activex", "oleobject", "keymap")
 _ACTIVE_RELATIONSHIPS = frozenset(
     {"oleobject", "package", "control", "afchunk", "vbaproject", "subdocument", "customization"}
@@ -74,7 +75,8 @@ def _check_docx(archive: Archive) -> None:
         name: _Relationships() if name.casefold().endswith(".rels") else _Fields()
         for name in archive.names
     }
-    archive.check({**visitors, _TYPES_PART: types})
+    archive.visit(_TYPES_PART, types)
+    archive.check(visitors, types.xml_among(archive.names))
     if not types.mains & {f"/{name}" for name in archive.names}:
         raise FileRefused(Reason.NOT_TAKEN)
 
@@ -88,6 +90,15 @@ class _ContentTypes(Visitor):
 
     def __init__(self) -> None:
         self.mains: set[str] = set()
+        self._xml: set[str] = set()
+
+    def xml_among(self, names: list[str]) -> set[str]:
+        """Those that are XML whatever they are called."""
+        return {
+            name
+            for name in names
+            if not self._xml.isdisjoint({f"/{name}".casefold(), _extension(name)})
+        }
 
     def element(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
         content_type = attributes.get("ContentType", "").casefold()
@@ -95,6 +106,14 @@ class _ContentTypes(Visitor):
             raise FileRefused(Reason.ACTIVE)
         if content_type == _MAIN_TYPE:
             self.mains.add(attributes.get("PartName", ""))
+        if _XML_TYPE.fullmatch(content_type):
+            self._xml.add(
+                (attributes.get("PartName") or attributes.get("Extension", "")).casefold()
+            )
+
+
+def _extension(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[2].casefold()
 
 
 class _Relationships(Visitor):
