@@ -42,6 +42,7 @@ from tests.support.files import (
     raw_pdf,
     relation,
     relationships,
+    scattered,
 )
 
 
@@ -166,6 +167,7 @@ TAKEN = [
     ),
     Taken("a DOC", doc, DOC),
     Taken("a DOC with the theme of Word 2007", partial(doc, text=_theme()), DOC),
+    Taken("a DOC in scattered sectors", lambda: scattered(doc(text=b"I drive well")), DOC),
     Taken("a DOC that speaks of HTML", lambda: doc(text=b"I wrote <html> once"), DOC),
 ]
 
@@ -564,6 +566,11 @@ OFFICE = [
     Refused(
         "a DOC that asks another program, in wide letters",
         lambda: doc(text="\x13 DDE a".encode("utf-16-le")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOC that asks another program, across scattered sectors",
+        lambda: scattered(doc(text=bytes(512 - 112 - 4) + b"\x13 DDEAUTO c:\\a.exe\x14")),
         _ACTIVE,
     ),
     Refused("a DOC with a password", lambda: doc(flags=0x0100), Reason.ENCRYPTED),

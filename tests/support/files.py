@@ -237,6 +237,23 @@ def doc(*names: str, flags: int = 0, mark: int = 0xA5EC, text: bytes = b"") -> b
     return compound({"WordDocument": document, **dict.fromkeys(names, b"")})
 
 
+def scattered(content: bytes) -> bytes:
+    """A DOC of ours whose second and third sector of text lie in the other order."""
+    table = list(struct.unpack_from("<128I", content, 512))
+    start = next(at for at in range(1024, len(content), 512) if content[at : at + 2] == b"\xec\xa5")
+    first = start // 512 - 1
+    table[first], table[first + 2], table[first + 1] = first + 2, first + 1, table[first + 2]
+    second, third = start + 512, start + 1024
+    return (
+        content[:512]
+        + struct.pack("<128I", *table)
+        + content[1024:second]
+        + content[third : third + 512]
+        + content[second:third]
+        + content[third + 512 :]
+    )
+
+
 _END, _FREE, _TABLE = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
 
 

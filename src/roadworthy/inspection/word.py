@@ -16,7 +16,6 @@ _SMALL_BYTES = 4096  # below it, a stream is part of the root's
 
 _WORD = 0xA5EC
 _ENCRYPTED = 0x0100
-_FIB_BYTES = 32
 
 _ACTIVE = frozenset({"macros", "_vba_project", "_vba_project_cur", "vba", "\1ole10native", "\1ole"})
 _EMBEDDED = re.compile(r"_\d{6,}")  # what ObjectPool holds
@@ -36,24 +35,26 @@ class _Entry(NamedTuple):
 def check_word(content: mmap) -> None:
     """Raises `FileRefused`, and `struct.error` for a damaged one."""
     compound = _Compound(content)
-    names = {entry.name.casefold(): entry for entry in compound.entries}
-    if names.keys() & _OTHER_WORDS:
+    names = {entry.name.casefold() for entry in compound.entries}
+    if names & _OTHER_WORDS:
         raise FileRefused(Reason.ENCRYPTED)
-    if names.keys() & _ACTIVE or any(_EMBEDDED.fullmatch(name) for name in names):
+    if names & _ACTIVE or any(_EMBEDDED.fullmatch(name) for name in names):
         raise FileRefused(Reason.ACTIVE)
     if "worddocument" not in names:
         raise FileRefused(Reason.NOT_TAKEN)
-    _check_document(compound.start_of(names["worddocument"]))
-    if _DDE.search(content):
-        raise FileRefused(Reason.ACTIVE)
+    for entry in compound.entries:
+        if entry.name.casefold() == "worddocument":
+            _check_document(compound.read(entry))
 
 
-def _check_document(start: bytes) -> None:
-    mark, flags = struct.unpack_from("<H8xH", start)
+def _check_document(document: bytes) -> None:
+    mark, flags = struct.unpack_from("<H8xH", document)
     if mark != _WORD:
         raise FileRefused(Reason.NOT_TAKEN)
     if flags & _ENCRYPTED:
         raise FileRefused(Reason.ENCRYPTED)
+    if _DDE.search(document):
+        raise FileRefused(Reason.ACTIVE)
 
 
 class _Compound:
@@ -70,14 +71,16 @@ class _Compound:
         self._table = self._read_table()
         self.entries = self._read_entries(directory)
         self._chain(small)
+        self._chains: dict[int, list[int]] = {}
+        """Of streams, by their first sectors."""
         for entry in self.entries:
             self._follow(entry)
 
-    def start_of(self, stream: _Entry) -> bytes:
-        """Its first bytes."""
+    def read(self, stream: _Entry) -> bytes:
+        """All of it, in its order, which need not be that of the sectors."""
         if stream.size < _SMALL_BYTES:
             raise FileRefused(Reason.DAMAGED)
-        return self._sector(stream.sector)[:_FIB_BYTES]
+        return b"".join(self._sector(number) for number in self._chains[stream.sector])
 
     def _sector(self, number: int) -> bytes:
         if number >= self._count:
@@ -138,6 +141,8 @@ class _Compound:
         """See that all of a stream is there."""
         if entry.kind == _STORAGE or (entry.kind == _STREAM and entry.size < _SMALL_BYTES):
             return
-        chain = self._chain(entry.sector) if entry.size else []
+        if not entry.size:
+            return
+        chain = self._chains[entry.sector] = self._chain(entry.sector)
         if len(chain) * self._size < entry.size:
             raise FileRefused(Reason.DAMAGED)
