@@ -73,6 +73,7 @@ _JAVASCRIPT = action("/JavaScript", JS=String("app.alert(1)"))
 
 def _links(made: Pdf) -> None:
     in_link(action("/URI", URI=String("https://www.gov.uk/")))(made)
+    made.Root.Address = action("/URI", URI=String("file:///C:/Users/me/www.gov.uk.com"))
     made.Root.OpenAction = Array([made.pages[0].obj, Name.Fit])
 
 
@@ -94,6 +95,11 @@ def _theme() -> bytes:
         }
     )
 
+
+_DEFINED = {
+    "menu.xml": b'<!DOCTYPE a PUBLIC "-//OpenOffice.org//DTD Manifest 1.0//EN" "a.dtd"><a/>',
+    "svg.xml": b'<!DOCTYPE a PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/a.dtd"><a/>',
+}
 
 TAKEN = [
     Taken("a JPEG", picture, JPEG),
@@ -148,6 +154,18 @@ TAKEN = [
         ),
         DOCX,
     ),
+    Taken(
+        "a DOCX with a picture that was once in a mail",
+        lambda: docx(
+            body='<v:imagedata xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="a" o:href="cid:b"/>'
+        ),
+        DOCX,
+    ),
+    Taken(
+        "a DOCX with a link to a file",
+        lambda: docx(relations=relation("hyperlink", "file:///C:\\Users\\me\\CV.docx")),
+        DOCX,
+    ),
     Taken("a DOCX with a picture", lambda: docx({"word/media/image1.png": picture("PNG")}), DOCX),
     Taken(
         "a DOCX with a printer's settings",
@@ -160,6 +178,7 @@ TAKEN = [
     ),
     Taken("a DOCX with a field", lambda: docx(body="<w:instrText>PAGE</w:instrText>"), DOCX),
     Taken("an ODT", odt, ODT),
+    Taken("an ODT with definitions of old", partial(odt, _DEFINED), ODT),
     Taken(
         "an ODT with a link to the web",
         lambda: odt(inner='<text:a xlink:href="https://example.com/">x</text:a>'),
@@ -324,6 +343,13 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
         in_root("/AcroForm", lambda _: Dictionary(Fields=Array([]), XFA=String("<xdp/>"))),
     ),
     ("data in another file", _data_elsewhere),
+    ("a link to a program", in_link(action("/URI", URI=String("file:///c:/a/calc.exe")))),
+    ("a link to a script", in_link(action("/URI", URI=String("java\tscript:alert(1)")))),
+    ("a thread of another file", in_link(action("/Thread", F=String("a.pdf"), D=0))),
+    (
+        "a page of another file",
+        in_root("/Form", lambda _: Dictionary(Ref=Dictionary(F=String("a.pdf"), Page=0))),
+    ),
 ]
 
 _CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>"
@@ -476,6 +502,30 @@ OFFICE = [
         lambda: docx(relations=relation("attachedTemplate", "file:////example.com/a.dotm")),
         _ACTIVE,
     ),
+    *(
+        Refused(
+            f"a DOCX whose template is at {target}",
+            partial(docx, relations=relation("attachedTemplate", target)),
+            _ACTIVE,
+        )
+        for target in (
+            "file:///%5c%5cexample.com/a.dotm",
+            "file://a:@example.com/a.dotm",
+            "ht&#9;tp://example.com/a.dotm",
+        )
+    ),
+    Refused(
+        "a DOCX with a link to a script",
+        lambda: docx(relations=relation("hyperlink", "javascript:alert(1)")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX whose old picture is elsewhere",
+        lambda: docx(
+            body='<v:imagedata xmlns:v="urn:schemas-microsoft-com:vml" src="http://example.com/a"/>'
+        ),
+        _ACTIVE,
+    ),
     Refused(
         "a DOCX whose picture is elsewhere",
         lambda: docx(relations=relation("image", "http://example.com/a.png")),
@@ -512,6 +562,11 @@ OFFICE = [
             '<Override PartName="/word/a.dat" ContentType="application/vnd.x+xml"/>',
             '<Default Extension="DAT" ContentType="application/xml; charset=utf-8"/>',
         )
+    ),
+    Refused(
+        "a DOCX whose XML is defined elsewhere",
+        lambda: docx({"word/a.xml": b'<!DOCTYPE a SYSTEM "http://example.com/a"><a/>'}),
+        _ACTIVE,
     ),
     Refused("a DOCX with entities", lambda: docx({"word/document.xml": _ENTITIES}), _ACTIVE),
     Refused(
@@ -551,6 +606,19 @@ OFFICE = [
     Refused(
         "an ODT whose picture is elsewhere",
         lambda: odt(inner='<draw:image xlink:href="https://example.com/a"/>'),
+        _ACTIVE,
+    ),
+    *(
+        Refused(f"an ODT with {inner}", partial(odt, inner=inner), _ACTIVE)
+        for inner in (
+            '<text:section-source xlink:href="file:///etc/passwd"/>',
+            '<text:a xlink:href="vnd.sun.star.script:a?language=Python"/>',
+            '<draw:a xlink:href="macro:///Standard.a"/>',
+        )
+    ),
+    Refused(
+        "an ODT whose menu runs a script",
+        lambda: odt({"Configurations2/menubar/a.xml": b'<a id="vnd.sun.star.script:a"/>'}),
         _ACTIVE,
     ),
     Refused(

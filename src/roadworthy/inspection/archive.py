@@ -1,11 +1,13 @@
 """DOCX and ODT are ZIP archives: bounded, and of nothing but what such documents are made of."""
 
+import re
 import zipfile
 from collections.abc import Container, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 from xml.parsers import expat
 
+from roadworthy.inspection.references import reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 MOST_ENTRIES = 2000
@@ -17,6 +19,7 @@ UNSUSPICIOUS_BYTES = 10 * 1024 * 1024
 MOST_TEXT = 65_536
 """Characters of one element that anybody here reads."""
 
+_OF_W3C = re.compile(r"https?://www\.w3\.org/")
 _CHUNK = 64 * 1024
 _ENCRYPTED = 0x1
 _FOREIGN = (
@@ -113,6 +116,12 @@ def _refuse_odd(entry: zipfile.ZipInfo) -> None:
         raise FileRefused(Reason.DAMAGED)
 
 
+def _refuse_definition_elsewhere(_: str, system: str | None, *__: object) -> None:
+    """Those of the W3C are known to who needs them."""
+    if system and reaches_out(system) and not _OF_W3C.match(system):
+        raise FileRefused(Reason.ACTIVE)
+
+
 def visit(chunks: Iterator[bytes], visitor: Visitor) -> None:
     """Have XML visited; it may declare no entities. Raises `FileRefused` and `ExpatError`."""
 
@@ -121,6 +130,7 @@ def visit(chunks: Iterator[bytes], visitor: Visitor) -> None:
 
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.EntityDeclHandler = refuse
+    parser.StartDoctypeDeclHandler = _refuse_definition_elsewhere
     parser.StartElementHandler = visitor.element
     parser.CharacterDataHandler = visitor.text
     for chunk in chunks:

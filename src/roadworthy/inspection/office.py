@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from roadworthy.inspection.archive import MOST_TEXT, Archive, Visitor
 from roadworthy.inspection.kinds import DOCX, ODT
+from roadworthy.inspection.references import acts, reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 _TYPES_PART = "[Content_Types].xml"
@@ -20,9 +21,10 @@ _ACTIVE_ODT_FOLDERS = ("basic/", "scripts/", "dialogs/")
 _WORD = re.compile(
     r"http://(?:schemas\.openxmlformats\.org|purl\.oclc\.org/ooxml)/wordprocessingml/"
 )
+_VML = "urn:schemas-microsoft-com:vml"
+_VML_PICTURES = frozenset({"imagedata", "fill", "stroke", "image"})
+_VML_REFERENCES = frozenset({"src", "href", "althref"})
 _DDE = re.compile(r"\s*DDE(?:AUTO)?\b", re.IGNORECASE)
-_SCHEME = re.compile(r"([a-z][a-z0-9+.\-]+):(.*)", re.IGNORECASE | re.DOTALL)
-_LOCAL_FILE = re.compile(r"/{0,3}[a-z]:|(?:/|///)?(?!/)", re.IGNORECASE)
 
 _XLINK_HREF = "http://www.w3.org/1999/xlink href"
 _MANIFEST_PART = "META-INF/manifest.xml"
@@ -52,19 +54,6 @@ def check_archive(file: BinaryIO) -> str:
         _check_odt(archive)
         return ODT
     raise FileRefused(Reason.NOT_TAKEN)
-
-
-def reaches_out(target: str) -> bool:
-    """Whether who opens what `target` names asks another machine for it.
-
-    A template in a folder of the author's computer is nowhere to be found, and harmless.
-    """
-    target = target.strip().replace("\\", "/")
-    named = _SCHEME.fullmatch(target)
-    if not named:
-        return target.startswith("//")
-    scheme, rest = named.groups()
-    return scheme.casefold() != "file" or not _LOCAL_FILE.match(rest)
 
 
 def _check_docx(archive: Archive) -> None:
@@ -123,7 +112,8 @@ class _Relationships(Visitor):
         kind = attributes.get("Type", "").rpartition("/")[2].casefold()
         if kind in _ACTIVE_RELATIONSHIPS:
             raise FileRefused(Reason.ACTIVE)
-        if kind != "hyperlink" and reaches_out(attributes.get("Target", "")):
+        target = attributes.get("Target", "")
+        if acts(target) or (kind != "hyperlink" and reaches_out(target)):
             raise FileRefused(Reason.ACTIVE)
 
 
@@ -136,6 +126,8 @@ class _Fields(Visitor):
 
     def element(self, name: str, attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition(" ")
+        if namespace == _VML and local in _VML_PICTURES:
+            _refuse_elsewhere(attributes)
         if not _WORD.match(namespace):
             self._in_instruction = False
             return
@@ -149,6 +141,12 @@ class _Fields(Visitor):
         if self._in_instruction:
             self._instruction = (self._instruction + text)[:MOST_TEXT]
             _refuse_dde(self._instruction)
+
+
+def _refuse_elsewhere(attributes: dict[str, str]) -> None:
+    for name, value in attributes.items():
+        if name.rpartition(" ")[2] in _VML_REFERENCES and reaches_out(value):
+            raise FileRefused(Reason.ACTIVE)
 
 
 def _refuse_dde(instruction: str) -> None:
@@ -176,7 +174,11 @@ class _OpenDocument(Visitor):
 
     def element(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(" ")[2]
-        if local in _ACTIVE_ELEMENTS:
-            raise FileRefused(Reason.ACTIVE)
-        if local != "a" and reaches_out(attributes.get(_XLINK_HREF, "")):
+        target = attributes.get(_XLINK_HREF, "")
+        if (
+            local in _ACTIVE_ELEMENTS
+            or any(acts(value) for value in attributes.values() if ":" in value)
+            or (local == "section-source" and target)  # another file is shown as part of this
+            or (local != "a" and reaches_out(target))
+        ):
             raise FileRefused(Reason.ACTIVE)

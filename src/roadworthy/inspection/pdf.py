@@ -14,9 +14,10 @@ from mmap import mmap
 from typing import Any, BinaryIO
 
 import pikepdf
-from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
+from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
+from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 MOST_PAGES = 300
@@ -136,6 +137,9 @@ def _refuse_active(entries: dict[str, Any]) -> None:
         or _name_at(entries, "/Type") in _ACTIVE_TYPES
         or _name_at(entries, "/Subtype") in _ACTIVE_TYPES
         or ("/OpenAction" in entries and not _only_shows(entries["/OpenAction"]))
+        or (_name_at(entries, "/S") == "/Thread" and "/F" in entries)
+        or _is_of_another_file(entries.get("/Ref"))
+        or acts(_text_at(entries, "/URI"))
         or ("/AA" in entries and _has_actions(entries["/AA"]))
     ):
         raise FileRefused(Reason.ACTIVE)
@@ -144,6 +148,16 @@ def _refuse_active(entries: dict[str, Any]) -> None:
 def _name_at(each: Any, key: str) -> str:
     value = each.get(key)
     return str(value) if isinstance(value, Name) else ""
+
+
+def _text_at(each: Any, key: str) -> str:
+    value = each.get(key)
+    return str(value) if isinstance(value, String) else ""
+
+
+def _is_of_another_file(reference: Any) -> bool:
+    """ISO 32000-1, 8.10.4: a page of another PDF in the place of a form; others refer within."""
+    return isinstance(reference, Dictionary) and "/F" in reference
 
 
 def _refuse_data_elsewhere(stream: Stream) -> None:
