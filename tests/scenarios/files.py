@@ -101,6 +101,29 @@ _DEFINED = {
     "svg.xml": b'<!DOCTYPE a PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/a.dtd"><a/>',
 }
 
+_FIELDS_OUT = (
+    ' INCLUDEPICTURE "http://example.com/a.png" \\d',
+    ' INCLUDETEXT "\\\\\\\\example.com\\\\a"',
+    ' LINK Excel.Sheet.8 "\\\\\\\\example.com\\\\a.xls" "A!R1C1" \\a',
+)
+_FIELDS_WITHIN = (
+    ' INCLUDEPICTURE "https://example.com/a.png" \\* MERGEFORMATINET',
+    ' INCLUDEPICTURE "C:\\\\Users\\\\me\\\\a.png" \\d',
+    ' LINK Word.Document.12 "C:\\\\Users\\\\a.docx" \\a',
+)
+
+
+def _with_field(instruction: str) -> bytes:
+    return docx(
+        body=f"<w:p><w:fldChar/><w:instrText>{instruction[:24]}</w:instrText>"
+        f"<w:instrText>{instruction[24:]}</w:instrText><w:fldChar/></w:p>"
+    )
+
+
+def _with_old_field(encoding: str, instruction: str) -> bytes:
+    return doc(text=f"\x13{instruction}\x14\x15".encode(encoding))
+
+
 TAKEN = [
     Taken("a JPEG", picture, JPEG),
     Taken("a progressive JPEG", lambda: picture(progressive=True), JPEG),
@@ -187,6 +210,19 @@ TAKEN = [
     Taken("a DOC", doc, DOC),
     Taken("a DOC with the theme of Word 2007", partial(doc, text=_theme()), DOC),
     Taken("a DOC in scattered sectors", lambda: scattered(doc(text=b"I drive well")), DOC),
+    *(
+        Taken(f"a DOCX with the field{field}", partial(_with_field, field), DOCX)
+        for field in _FIELDS_WITHIN
+    ),
+    *(
+        Taken(
+            f"a DOC with the field{field} in {encoding}",
+            partial(_with_old_field, encoding, field),
+            DOC,
+        )
+        for field in _FIELDS_WITHIN
+        for encoding in ("ascii", "utf-16-le")
+    ),
     Taken("a DOC that speaks of HTML", lambda: doc(text=b"I wrote <html> once"), DOC),
 ]
 
@@ -640,6 +676,19 @@ OFFICE = [
         "a DOC that asks another program, across scattered sectors",
         lambda: scattered(doc(text=bytes(512 - 112 - 4) + b"\x13 DDEAUTO c:\\a.exe\x14")),
         _ACTIVE,
+    ),
+    *(
+        Refused(f"a DOCX with the field{field}", partial(_with_field, field), _ACTIVE)
+        for field in _FIELDS_OUT
+    ),
+    *(
+        Refused(
+            f"a DOC with the field{field} in {encoding}",
+            partial(_with_old_field, encoding, field),
+            _ACTIVE,
+        )
+        for field in _FIELDS_OUT
+        for encoding in ("ascii", "utf-16-le")
     ),
     Refused("a DOC with a password", lambda: doc(flags=0x0100), Reason.ENCRYPTED),
     Refused("a DOC that only begins like one", lambda: doc()[:512], _DAMAGED),

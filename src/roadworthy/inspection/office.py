@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from roadworthy.inspection.archive import MOST_TEXT, Archive, Visitor
 from roadworthy.inspection.kinds import DOCX, ODT
-from roadworthy.inspection.references import acts, reaches_out
+from roadworthy.inspection.references import acts, field_reaches_out, reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 _TYPES_PART = "[Content_Types].xml"
@@ -133,9 +133,11 @@ class _Fields(Visitor):
             return
         self._in_instruction = local == "instrText"
         if local == "fldChar":
+            _refuse_field(self._instruction)
             self._instruction = ""
         if local == "fldSimple":
             _refuse_dde(attributes.get(f"{namespace} instr", ""))
+            _refuse_field(attributes.get(f"{namespace} instr", ""))
 
     def text(self, text: str) -> None:
         if self._in_instruction:
@@ -151,6 +153,11 @@ def _refuse_elsewhere(attributes: dict[str, str]) -> None:
 
 def _refuse_dde(instruction: str) -> None:
     if _DDE.match(instruction):
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _refuse_field(instruction: str) -> None:
+    if field_reaches_out(instruction):
         raise FileRefused(Reason.ACTIVE)
 
 

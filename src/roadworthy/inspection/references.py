@@ -8,6 +8,13 @@ _LOCAL_FILE = re.compile(r"/{0,3}[a-z][:|](?:/|$)|(?:/|///)?(?!/)", re.IGNORECAS
 _NOWHERE = "cid"
 """Of the mail that it was once part of (RFC 2392)."""
 
+_FIELD = re.compile(
+    r"\s*(?:(?P<picture>INCLUDEPICTURE)|INCLUDE(?:TEXT)?|IMPORT|LINK)\b(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_WORDS = re.compile(r'"([^"]*)|([^\s"]+)')
+_NOT_KEPT = re.compile(r"\\d\b", re.IGNORECASE)
+
 _SCRIPT = re.compile(
     r"(?:javascript|vbscript|vnd\.sun\.star\.(?:script|expand)):|macro:/", re.IGNORECASE
 )
@@ -31,6 +38,17 @@ def reaches_out(target: str) -> bool:
     if scheme.casefold() == "file":
         return not _LOCAL_FILE.match(rest)
     return scheme.casefold() != _NOWHERE
+
+
+def field_reaches_out(instruction: str) -> bool:
+    """Whether the field of Word asks another machine (ECMA-376, part 1, 17.16.5).
+
+    A picture that is kept in the document, as those pasted from the web are, is not asked for.
+    """
+    field = _FIELD.match(instruction)
+    if not field or (field["picture"] and not _NOT_KEPT.search(field["rest"])):
+        return False
+    return any(reaches_out(quoted or bare) for quoted, bare in _WORDS.findall(field["rest"]))
 
 
 def acts(target: str) -> bool:

@@ -2,9 +2,11 @@
 
 import re
 import struct
+from collections.abc import Iterator
 from mmap import mmap
 from typing import NamedTuple
 
+from roadworthy.inspection.references import field_reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 _HEADER = struct.Struct("<30xH12xII8xI4xI4x")
@@ -22,6 +24,13 @@ _EMBEDDED = re.compile(r"_\d{6,}")  # what ObjectPool holds
 _OTHER_WORDS = frozenset({"encryptedpackage", "encryptioninfo"})
 _DDE = re.compile(
     rb"\x13[ \t]{0,64}DDE(?:AUTO)?\b|\x13\x00(?:[ \t]\x00){0,64}D\x00D\x00E\x00", re.IGNORECASE
+)
+
+
+_FIELD = re.compile(
+    rb"\x13([ \t]{0,64}(?:I|L)[^\x13-\x15]{3,1000})"
+    rb"|\x13\0((?:[ \t]\0){0,64}(?:I|L)\0(?:(?![\x13-\x15]\0)..){3,1000})",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -53,8 +62,15 @@ def _check_document(document: bytes) -> None:
         raise FileRefused(Reason.NOT_TAKEN)
     if flags & _ENCRYPTED:
         raise FileRefused(Reason.ENCRYPTED)
-    if _DDE.search(document):
+    if _DDE.search(document) or any(map(field_reaches_out, _fields(document))):
         raise FileRefused(Reason.ACTIVE)
+
+
+def _fields(document: bytes) -> Iterator[str]:
+    """Fields of which some name other files, in letters of one byte or of two."""
+    for found in _FIELD.finditer(document):
+        narrow, wide = found.groups()
+        yield narrow.decode("cp1252", "replace") if narrow else wide.decode("utf-16-le", "replace")
 
 
 class _Compound:
