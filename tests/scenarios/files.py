@@ -1,8 +1,10 @@
 """Files: which are taken as what, and which are refused for which reason."""
 
+import zlib
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
@@ -18,12 +20,16 @@ from tests.support.files import (
     PDF,
     PNG,
     WEBP,
+    WORD,
     action,
     animated,
     archive,
+    archive_comment,
     compound,
+    deflated_zeros,
     doc,
     docx,
+    faulty_streams,
     flate_bomb,
     hidden,
     in_annotation,
@@ -36,6 +42,7 @@ from tests.support.files import (
     raw_pdf,
     relation,
     relationships,
+    scattered,
 )
 
 
@@ -51,11 +58,22 @@ class Refused(NamedTuple):
     reason: Reason
 
 
+_AS_THEY_ARE: dict[str, Any] = {
+    "compress_streams": False,
+    "stream_decode_level": pikepdf.StreamDecodeLevel.none,
+}
+"""Streams as they were made."""
+
+_WORDS_OF_XML = b"""<?xpacket begin=''?><x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='a'>
+<rdf:RDF><rdf:Description rdf:about='' only='1' once='1' online='a'/></rdf:RDF></x:xmpmeta>
+<v:shadow on='t'/><svg xmlns='http://www.w3.org/2000/svg'><image/></svg>"""
+
 _JAVASCRIPT = action("/JavaScript", JS=String("app.alert(1)"))
 
 
 def _links(made: Pdf) -> None:
     in_link(action("/URI", URI=String("https://www.gov.uk/")))(made)
+    made.Root.Address = action("/URI", URI=String("file:///C:/Users/me/www.gov.uk.com"))
     made.Root.OpenAction = Array([made.pages[0].obj, Name.Fit])
 
 
@@ -66,6 +84,44 @@ def _font_named_aa(made: Pdf) -> None:
 
 def _for_owners_only() -> bytes:
     return pdf(encryption=pikepdf.Encryption(owner="secret", user=""))
+
+
+def _theme() -> bytes:
+    return archive(
+        {
+            "[Content_Types].xml": b"<Types/>",
+            "_rels/.rels": b"<Relationships/>",
+            "theme/theme/theme1.xml": b"<a:theme/>",
+        }
+    )
+
+
+_DEFINED = {
+    "menu.xml": b'<!DOCTYPE a PUBLIC "-//OpenOffice.org//DTD Manifest 1.0//EN" "a.dtd"><a/>',
+    "svg.xml": b'<!DOCTYPE a PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/a.dtd"><a/>',
+}
+
+_FIELDS_OUT = (
+    ' INCLUDEPICTURE "http://example.com/a.png" \\d',
+    ' INCLUDETEXT "\\\\\\\\example.com\\\\a"',
+    ' LINK Excel.Sheet.8 "\\\\\\\\example.com\\\\a.xls" "A!R1C1" \\a',
+)
+_FIELDS_WITHIN = (
+    ' INCLUDEPICTURE "https://example.com/a.png" \\* MERGEFORMATINET',
+    ' INCLUDEPICTURE "C:\\\\Users\\\\me\\\\a.png" \\d',
+    ' LINK Word.Document.12 "C:\\\\Users\\\\a.docx" \\a',
+)
+
+
+def _with_field(instruction: str) -> bytes:
+    return docx(
+        body=f"<w:p><w:fldChar/><w:instrText>{instruction[:24]}</w:instrText>"
+        f"<w:instrText>{instruction[24:]}</w:instrText><w:fldChar/></w:p>"
+    )
+
+
+def _with_old_field(encoding: str, instruction: str) -> bytes:
+    return doc(text=f"\x13{instruction}\x14\x15".encode(encoding))
 
 
 TAKEN = [
@@ -81,6 +137,7 @@ TAKEN = [
     Taken("a HEIC", lambda: picture("HEIF"), HEIC),
     Taken("a photograph with a film after it", lambda: picture() + b"\0\0\0\x18ftypmp42" * 9, JPEG),
     Taken("two photographs in one", lambda: picture() + picture(colour="red"), JPEG),
+    Taken("a JPEG with words of XML", partial(picture, comment=_WORDS_OF_XML), JPEG),
     Taken("a PDF", pdf, PDF),
     Taken("a PDF in object streams", lambda: hidden(_links), PDF),
     Taken("a PDF with links to the web", lambda: pdf(_links), PDF),
@@ -96,6 +153,13 @@ TAKEN = [
     Taken("a PDF with a font named AA", lambda: pdf(_font_named_aa), PDF),
     Taken("a PDF that nobody may print, and all may read", _for_owners_only, PDF),
     Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
+    Taken(
+        "a PDF with a stream that ends in a fault",
+        lambda: pdf(
+            faulty_streams(1, deflated_zeros(1, whole=False), Name.FlateDecode), **_AS_THEY_ARE
+        ),
+        PDF,
+    ),
     Taken("a DOCX", docx, DOCX),
     Taken(
         "a DOCX with a link to the web",
@@ -113,15 +177,52 @@ TAKEN = [
         ),
         DOCX,
     ),
+    Taken(
+        "a DOCX with a picture that was once in a mail",
+        lambda: docx(
+            body='<v:imagedata xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="a" o:href="cid:b"/>'
+        ),
+        DOCX,
+    ),
+    Taken(
+        "a DOCX with a link to a file",
+        lambda: docx(relations=relation("hyperlink", "file:///C:\\Users\\me\\CV.docx")),
+        DOCX,
+    ),
     Taken("a DOCX with a picture", lambda: docx({"word/media/image1.png": picture("PNG")}), DOCX),
+    Taken(
+        "a DOCX with a printer's settings",
+        lambda: docx(
+            {"word/printerSettings/printerSettings1.bin": b"\\\0\\\0p\0"},
+            types='<Default Extension="bin" ContentType="application/vnd.openxmlformats-'
+            'officedocument.wordprocessingml.printerSettings"/>',
+        ),
+        DOCX,
+    ),
     Taken("a DOCX with a field", lambda: docx(body="<w:instrText>PAGE</w:instrText>"), DOCX),
     Taken("an ODT", odt, ODT),
+    Taken("an ODT with definitions of old", partial(odt, _DEFINED), ODT),
     Taken(
         "an ODT with a link to the web",
         lambda: odt(inner='<text:a xlink:href="https://example.com/">x</text:a>'),
         ODT,
     ),
     Taken("a DOC", doc, DOC),
+    Taken("a DOC with the theme of Word 2007", partial(doc, text=_theme()), DOC),
+    Taken("a DOC in scattered sectors", lambda: scattered(doc(text=b"I drive well")), DOC),
+    *(
+        Taken(f"a DOCX with the field{field}", partial(_with_field, field), DOCX)
+        for field in _FIELDS_WITHIN
+    ),
+    *(
+        Taken(
+            f"a DOC with the field{field} in {encoding}",
+            partial(_with_old_field, encoding, field),
+            DOC,
+        )
+        for field in _FIELDS_WITHIN
+        for encoding in ("ascii", "utf-16-le")
+    ),
     Taken("a DOC that speaks of HTML", lambda: doc(text=b"I wrote <html> once"), DOC),
 ]
 
@@ -163,6 +264,11 @@ OTHER_TYPES = [
     ),
 ]
 
+
+def _in_sectors(content: bytes) -> bytes:
+    return content + bytes(-len(content) % 512)
+
+
 POLYGLOTS = [
     Refused("a JPEG, and HTML", lambda: picture() + HTML, _TWO),
     Refused("a PNG, and HTML", lambda: picture("PNG") + b"<ScRiPt >", _TWO),
@@ -170,6 +276,14 @@ POLYGLOTS = [
     Refused("a WebP, and a ZIP", lambda: picture("WEBP") + archive({"a": b"b"}), _TWO),
     Refused("a HEIC, and HTML", lambda: picture("HEIF") + HTML, _TWO),
     Refused("a JPEG, and a PDF", lambda: picture() + pdf(), _TWO),
+    *(
+        Refused(
+            f"a PNG, and a PDF that begins with {start!r}",
+            lambda start=start: picture("PNG") + pdf().replace(b"%PDF-1.", start, 1),  # type: ignore[misc]
+            _TWO,
+        )
+        for start in (b"%PDF-3.", b"%PDF-1,", b"%PDF-\n", b"%!PS-Adobe-3.0 PDF-1.")
+    ),
     Refused("HTML, and a PDF", lambda: HTML + pdf(), _TYPE),
     Refused("a PDF after a line", lambda: b"\n" + pdf(), _TYPE),
     Refused(
@@ -177,6 +291,29 @@ POLYGLOTS = [
     ),
     Refused("a PDF, and HTML", lambda: pdf() + HTML, _TWO),
     Refused("a PDF, and a ZIP", lambda: pdf() + archive({"a": b"b"}), _TWO),
+    *(
+        Refused(f"a JPEG with {html!r} in its comment", partial(picture, comment=html), _TWO)
+        for html in (
+            b"<img src=x onerror=alert(1)>",
+            b"<svg/onload=alert(1)>",
+            b"<details open title='>'ontoggle = alert(1)>",
+            b"<a href=' JavaScript:alert(1)'>",
+            b"<embed src=a>",
+        )
+    ),
+    Refused(
+        "a PDF with HTML that acts in a comment",
+        lambda: pdf() + b"%<svg onload=alert(1)>\n%%EOF\n",
+        _TWO,
+    ),
+    Refused(
+        "a DOCX with HTML that acts in its comment",
+        lambda: archive_comment(docx(), b"<svg onload=alert(1)>"),
+        _TWO,
+    ),
+    Refused("a DOC, and a ZIP", lambda: _in_sectors(doc() + archive({"a.class": b"b"})), _TWO),
+    Refused("a DOC with a ZIP in it", lambda: doc(text=archive({"a.class": b"b"})), _TWO),
+    Refused("a DOC, and a PDF", lambda: _in_sectors(doc() + pdf()), _TWO),
     Refused("a DOCX, and HTML", lambda: HTML.join((docx()[:30], docx()[30:])), _TWO),
 ]
 
@@ -242,6 +379,13 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
         in_root("/AcroForm", lambda _: Dictionary(Fields=Array([]), XFA=String("<xdp/>"))),
     ),
     ("data in another file", _data_elsewhere),
+    ("a link to a program", in_link(action("/URI", URI=String("file:///c:/a/calc.exe")))),
+    ("a link to a script", in_link(action("/URI", URI=String("java\tscript:alert(1)")))),
+    ("a thread of another file", in_link(action("/Thread", F=String("a.pdf"), D=0))),
+    (
+        "a page of another file",
+        in_root("/Form", lambda _: Dictionary(Ref=Dictionary(F=String("a.pdf"), Page=0))),
+    ),
 ]
 
 _CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>"
@@ -254,8 +398,8 @@ def _locked() -> bytes:
     return pdf(encryption=pikepdf.Encryption(owner="secret", user="secret"))
 
 
-def _vast(made: Pdf) -> None:
-    made.Root.Picture = made.make_stream(b"", Subtype=Name.Image, Width=90_000, Height=90_000)
+def _vast(side: int | Decimal, made: Pdf) -> None:
+    made.Root.Picture = made.make_stream(b"", Subtype=Name.Image, Width=side, Height=side)
 
 
 PDFS = [
@@ -286,7 +430,34 @@ PDFS = [
     ),
     Refused("a PDF that is nothing but its first line", lambda: b"%PDF-1.7\n%%EOF\n", _DAMAGED),
     Refused("a PDF that unpacks to 300 MB", lambda: pdf(flate_bomb(300)), _LARGE),
-    Refused("a PDF with a picture of 8100 megapixels", lambda: pdf(_vast), _LARGE),
+    Refused(
+        "a PDF that unpacks to 1200 MB, all of it in vain",
+        lambda: pdf(
+            faulty_streams(6, deflated_zeros(200, whole=False), Name.FlateDecode), **_AS_THEY_ARE
+        ),
+        _LARGE,
+    ),
+    Refused(
+        "a PDF whose streams are in vain after being unpacked twice",
+        lambda: pdf(
+            faulty_streams(
+                1,
+                zlib.compress(deflated_zeros(200, whole=False)),
+                Name.FlateDecode,
+                Name.FlateDecode,
+            ),
+            **_AS_THEY_ARE,
+        ),
+        _DAMAGED,
+    ),
+    *(
+        Refused(
+            f"a PDF with a picture {side} pixels wide and high",
+            partial(pdf, partial(_vast, side)),
+            _LARGE,
+        )
+        for side in (90_000, Decimal("90000.0"))
+    ),
     Refused(
         "a PDF nested without end",
         lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"[" * 200_000),
@@ -315,6 +486,11 @@ def _flagged_encrypted() -> bytes:
     content[6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1
     return bytes(content)
+
+
+def _dde_in_dat(types: str) -> bytes:
+    field = f'<w:fldSimple xmlns:w="{WORD}" w:instr="DDEAUTO c:\\a.exe"/>'
+    return docx({"word/a.dat": field.encode()}, types=types)
 
 
 OFFICE = [
@@ -362,6 +538,30 @@ OFFICE = [
         lambda: docx(relations=relation("attachedTemplate", "file:////example.com/a.dotm")),
         _ACTIVE,
     ),
+    *(
+        Refused(
+            f"a DOCX whose template is at {target}",
+            partial(docx, relations=relation("attachedTemplate", target)),
+            _ACTIVE,
+        )
+        for target in (
+            "file:///%5c%5cexample.com/a.dotm",
+            "file://a:@example.com/a.dotm",
+            "ht&#9;tp://example.com/a.dotm",
+        )
+    ),
+    Refused(
+        "a DOCX with a link to a script",
+        lambda: docx(relations=relation("hyperlink", "javascript:alert(1)")),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX whose old picture is elsewhere",
+        lambda: docx(
+            body='<v:imagedata xmlns:v="urn:schemas-microsoft-com:vml" src="http://example.com/a"/>'
+        ),
+        _ACTIVE,
+    ),
     Refused(
         "a DOCX whose picture is elsewhere",
         lambda: docx(relations=relation("image", "http://example.com/a.png")),
@@ -388,6 +588,20 @@ OFFICE = [
             body="<w:fldChar/><w:instrText> DD</w:instrText>"
             "<w:r><w:instrText>EAUTO a</w:instrText></w:r>"
         ),
+        _ACTIVE,
+    ),
+    *(
+        Refused(
+            f"a DOCX that asks another program, as {types}", partial(_dde_in_dat, types), _ACTIVE
+        )
+        for types in (
+            '<Override PartName="/word/a.dat" ContentType="application/vnd.x+xml"/>',
+            '<Default Extension="DAT" ContentType="application/xml; charset=utf-8"/>',
+        )
+    ),
+    Refused(
+        "a DOCX whose XML is defined elsewhere",
+        lambda: docx({"word/a.xml": b'<!DOCTYPE a SYSTEM "http://example.com/a"><a/>'}),
         _ACTIVE,
     ),
     Refused("a DOCX with entities", lambda: docx({"word/document.xml": _ENTITIES}), _ACTIVE),
@@ -430,6 +644,19 @@ OFFICE = [
         lambda: odt(inner='<draw:image xlink:href="https://example.com/a"/>'),
         _ACTIVE,
     ),
+    *(
+        Refused(f"an ODT with {inner}", partial(odt, inner=inner), _ACTIVE)
+        for inner in (
+            '<text:section-source xlink:href="file:///etc/passwd"/>',
+            '<text:a xlink:href="vnd.sun.star.script:a?language=Python"/>',
+            '<draw:a xlink:href="macro:///Standard.a"/>',
+        )
+    ),
+    Refused(
+        "an ODT whose menu runs a script",
+        lambda: odt({"Configurations2/menubar/a.xml": b'<a id="vnd.sun.star.script:a"/>'}),
+        _ACTIVE,
+    ),
     Refused(
         "an ODT with a password",
         lambda: odt({"META-INF/manifest.xml": b'<a xmlns="b"><encryption-data/></a>'}),
@@ -444,6 +671,24 @@ OFFICE = [
         "a DOC that asks another program, in wide letters",
         lambda: doc(text="\x13 DDE a".encode("utf-16-le")),
         _ACTIVE,
+    ),
+    Refused(
+        "a DOC that asks another program, across scattered sectors",
+        lambda: scattered(doc(text=bytes(512 - 112 - 4) + b"\x13 DDEAUTO c:\\a.exe\x14")),
+        _ACTIVE,
+    ),
+    *(
+        Refused(f"a DOCX with the field{field}", partial(_with_field, field), _ACTIVE)
+        for field in _FIELDS_OUT
+    ),
+    *(
+        Refused(
+            f"a DOC with the field{field} in {encoding}",
+            partial(_with_old_field, encoding, field),
+            _ACTIVE,
+        )
+        for field in _FIELDS_OUT
+        for encoding in ("ascii", "utf-16-le")
     ),
     Refused("a DOC with a password", lambda: doc(flags=0x0100), Reason.ENCRYPTED),
     Refused("a DOC that only begins like one", lambda: doc()[:512], _DAMAGED),

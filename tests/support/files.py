@@ -128,14 +128,34 @@ def flate_bomb(megabytes: int) -> Callable[[Pdf], None]:
     """A page whose content is a thousand times as large as the file."""
 
     def change(made: Pdf) -> None:
-        squeeze = zlib.compressobj(9)
-        megabyte = bytes(1024 * 1024)
-        packed = b"".join(squeeze.compress(megabyte) for _ in range(megabytes)) + squeeze.flush()
-        content = pikepdf.Stream(made, b"")
-        content.write(packed, filter=Name.FlateDecode)
-        made.pages[0].Contents = content
+        made.pages[0].Contents = _stream(made, deflated_zeros(megabytes), Name.FlateDecode)
 
     return change
+
+
+def faulty_streams(count: int, packed: bytes, *filters: Name) -> Callable[[Pdf], None]:
+    """Streams that are decoded up to the fault behind what is packed."""
+
+    def change(made: Pdf) -> None:
+        made.Root.Streams = Array(
+            [_stream(made, packed + b"%d" % each, Array(filters)) for each in range(count)]
+        )
+
+    return change
+
+
+def deflated_zeros(megabytes: int, *, whole: bool = True) -> bytes:
+    """Without its end, what follows is a fault."""
+    squeeze = zlib.compressobj(9)
+    megabyte = bytes(1024 * 1024)
+    packed = b"".join(squeeze.compress(megabyte) for _ in range(megabytes))
+    return packed + (squeeze.flush() if whole else squeeze.flush(zlib.Z_FULL_FLUSH) + b"\xff")
+
+
+def _stream(made: Pdf, packed: bytes, filters: Name | Array) -> pikepdf.Stream:
+    content = pikepdf.Stream(made, b"")
+    content.write(packed, filter=filters)
+    return content
 
 
 def archive(parts: Mapping[str, bytes]) -> bytes:
@@ -146,20 +166,26 @@ def archive(parts: Mapping[str, bytes]) -> bytes:
     return content.getvalue()
 
 
+def archive_comment(content: bytes, comment: bytes) -> bytes:
+    """The archive with a comment at its end."""
+    return content[:-2] + struct.pack("<H", len(comment)) + comment
+
+
 def docx(
     parts: Mapping[str, bytes] | None = None,
     body: str = "<w:p><w:r><w:t>Drives well</w:t></w:r></w:p>",
     relations: str = "",
     main: str = f"{DOCX}.main+xml",
+    types: str = "",
 ) -> bytes:
-    types = (
+    declared = (
         '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
         '<Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/word/document.xml" ContentType="{main}"/></Types>'
+        f'<Override PartName="/word/document.xml" ContentType="{main}"/>{types}</Types>'
     )
     return archive(
         {
-            "[Content_Types].xml": types.encode(),
+            "[Content_Types].xml": declared.encode(),
             "_rels/.rels": relationship("officeDocument", "word/document.xml"),
             "word/document.xml": f'<w:document xmlns:w="{WORD}">{body}</w:document>'.encode(),
             "word/_rels/document.xml.rels": relationships(relations),
@@ -209,6 +235,23 @@ def doc(*names: str, flags: int = 0, mark: int = 0xA5EC, text: bytes = b"") -> b
     """A compound file with a WordDocument, and other streams of these names."""
     document = struct.pack("<H8xH", mark, flags) + bytes(100) + text
     return compound({"WordDocument": document, **dict.fromkeys(names, b"")})
+
+
+def scattered(content: bytes) -> bytes:
+    """A DOC of ours whose second and third sector of text lie in the other order."""
+    table = list(struct.unpack_from("<128I", content, 512))
+    start = next(at for at in range(1024, len(content), 512) if content[at : at + 2] == b"\xec\xa5")
+    first = start // 512 - 1
+    table[first], table[first + 2], table[first + 1] = first + 2, first + 1, table[first + 2]
+    second, third = start + 512, start + 1024
+    return (
+        content[:512]
+        + struct.pack("<128I", *table)
+        + content[1024:second]
+        + content[third : third + 512]
+        + content[second:third]
+        + content[third + 512 :]
+    )
 
 
 _END, _FREE, _TABLE = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD

@@ -1,11 +1,13 @@
 """DOCX and ODT are ZIP archives: bounded, and of nothing but what such documents are made of."""
 
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 from xml.parsers import expat
 
+from roadworthy.inspection.references import reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 MOST_ENTRIES = 2000
@@ -17,6 +19,7 @@ UNSUSPICIOUS_BYTES = 10 * 1024 * 1024
 MOST_TEXT = 65_536
 """Characters of one element that anybody here reads."""
 
+_OF_W3C = re.compile(r"https?://www\.w3\.org/")
 _CHUNK = 64 * 1024
 _ENCRYPTED = 0x1
 _FOREIGN = (
@@ -70,14 +73,20 @@ class Archive:
         with self._zip.open(name) as entry:
             return entry.read(most)
 
-    def check(self, visitors: "dict[str, Visitor]") -> None:
+    def visit(self, name: str, visitor: Visitor) -> None:
+        """Read an entry that is XML. Raises as `check` does."""
+        visit(self._chunks(name), visitor)
+
+    def check(self, visitors: "dict[str, Visitor]", xml: Container[str] = ()) -> None:
         """Read every entry to its end, and have those that are XML visited.
+
+        Those are the ones named in `xml`, and the ones that end like it.
 
         Raises `FileRefused`, and what `zipfile` and `expat` raise for a damaged one.
         """
         for name in self.names:
-            if name.casefold().endswith((".xml", ".rels")):
-                visit(self._chunks(name), visitors.get(name, Visitor()))
+            if name in xml or name.casefold().endswith((".xml", ".rels")):
+                self.visit(name, visitors.get(name, Visitor()))
             else:
                 self._read_foreign(name)
 
@@ -107,6 +116,12 @@ def _refuse_odd(entry: zipfile.ZipInfo) -> None:
         raise FileRefused(Reason.DAMAGED)
 
 
+def _refuse_definition_elsewhere(_: str, system: str | None, *__: object) -> None:
+    """Those of the W3C are known to who needs them."""
+    if system and reaches_out(system) and not _OF_W3C.match(system):
+        raise FileRefused(Reason.ACTIVE)
+
+
 def visit(chunks: Iterator[bytes], visitor: Visitor) -> None:
     """Have XML visited; it may declare no entities. Raises `FileRefused` and `ExpatError`."""
 
@@ -115,6 +130,7 @@ def visit(chunks: Iterator[bytes], visitor: Visitor) -> None:
 
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.EntityDeclHandler = refuse
+    parser.StartDoctypeDeclHandler = _refuse_definition_elsewhere
     parser.StartElementHandler = visitor.element
     parser.CharacterDataHandler = visitor.text
     for chunk in chunks:

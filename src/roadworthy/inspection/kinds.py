@@ -39,8 +39,32 @@ _HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis"})
 
 # In bytes that are as good as random, the shortest of these is met once in ten thousand files
 # of 20 MB.
-_HTML = re.compile(rb"<(?:html|script|body|iframe|!doctype html)[\s>/]", re.IGNORECASE)
-_PDF_WITHIN = re.compile(rb"%PDF-[12]\.\d")
+_HTML = re.compile(
+    rb"<(?:html|script|body|iframe|frameset|embed|object|applet|!doctype html)[\s>/]",
+    re.IGNORECASE,
+)
+
+# Whatever the tag (HTML, 8.1.8.2). XML has attributes of its own that begin with `on`. In small
+# letters, and each with a beginning that is found fast.
+_ACTS = (
+    re.compile(
+        rb"on(?<=[\s/\"']on)(?:abort|anim|aux|before|begin|blur|cancel|canplay|change|click|close|"
+        rb"context|copy|cut|dblclick|drag|drop|ended|error|focus|form|hash|input|invalid|key|load|"
+        rb"message|mouse|page|paste|play|pointer|pop|progress|ready|repeat|reset|resize|scroll|"
+        rb"select|show|submit|suspend|toggle|touch|transition|unload|wheel)[a-z]{0,20}\s{0,99}="
+    ),
+    re.compile(rb"=[\s\"']{0,99}javascript:"),
+    re.compile(rb"srcdoc\s{0,99}="),
+)
+_TAG = re.compile(rb"<[a-z]")
+_LONGEST_TAG = 1024
+
+# APPNOTE.TXT, 4.3.12, and what [MS-DOC] 2.9.286 (fcTheme) keeps.
+_PACKED_NAME = re.compile(rb"PK\x01\x02.{24}(?P<length>..).{16}", re.DOTALL)
+_THEME = (b"[Content_Types].xml", b"_rels/.rels", b"theme/")
+
+# Readers ask no more of a PDF, whatever version follows; the second is how Distiller began them.
+_PDF_WITHIN = re.compile(rb"%(?:!PS-Adobe-\d\.\d )?PDF-")
 
 
 def kind_of(start: bytes) -> str:
@@ -70,12 +94,29 @@ def refuse_second_kind(file: BinaryIO, content: mmap, kind: str) -> None:
     """Refuse what another program would take for HTML, a PDF or a ZIP. Raises `FileRefused`.
 
     A picture may be followed by more (phones append a film or a second picture), so what counts
-    is what those bytes are. In a DOC, a person may have written about HTML.
+    is what those bytes are. In a DOC, a person may have written about HTML, and Word itself puts
+    a ZIP with the colours of its theme.
     """
-    if kind == DOC:
-        return
-    html = _HTML.search(content)
+    html = kind != DOC and (_HTML.search(content) or _acts_as_html(content))
     pdf = kind != PDF and _PDF_WITHIN.search(content)
     archive = kind != ARCHIVE and zipfile.is_zipfile(file)
+    if archive and kind == DOC:
+        archive = any(map(_is_foreign, _PACKED_NAME.finditer(content)))
     if html or pdf or archive:
         raise FileRefused(Reason.TWO_KINDS)
+
+
+def _is_foreign(header: re.Match[bytes]) -> bool:
+    """Whether what a ZIP's table names is no part of a theme."""
+    start = header.end()
+    name = header.string[start : start + int.from_bytes(header["length"], "little")]
+    return not name.startswith(_THEME)
+
+
+def _acts_as_html(content: mmap) -> bool:
+    small = content[:].lower()
+    return any(
+        _TAG.search(small, max(0, found.start() - _LONGEST_TAG), found.start())
+        for acts in _ACTS
+        for found in acts.finditer(small)
+    )

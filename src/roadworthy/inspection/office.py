@@ -5,10 +5,12 @@ from typing import BinaryIO
 
 from roadworthy.inspection.archive import MOST_TEXT, Archive, Visitor
 from roadworthy.inspection.kinds import DOCX, ODT
+from roadworthy.inspection.references import acts, field_reaches_out, reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 _TYPES_PART = "[Content_Types].xml"
 _MAIN_TYPE = f"{DOCX}.main+xml"
+_XML_TYPE = re.compile(r"\s*(?!image/)[^;]*[/+]xml\s*(?:;.*)?", re.DOTALL)
 _ACTIVE_TYPES = ("macroenabled", "vbaproject", "vbadata", "activex", "oleobject", "keymap")
 _ACTIVE_RELATIONSHIPS = frozenset(
     {"oleobject", "package", "control", "afchunk", "vbaproject", "subdocument", "customization"}
@@ -19,9 +21,10 @@ _ACTIVE_ODT_FOLDERS = ("basic/", "scripts/", "dialogs/")
 _WORD = re.compile(
     r"http://(?:schemas\.openxmlformats\.org|purl\.oclc\.org/ooxml)/wordprocessingml/"
 )
+_VML = "urn:schemas-microsoft-com:vml"
+_VML_PICTURES = frozenset({"imagedata", "fill", "stroke", "image"})
+_VML_REFERENCES = frozenset({"src", "href", "althref"})
 _DDE = re.compile(r"\s*DDE(?:AUTO)?\b", re.IGNORECASE)
-_SCHEME = re.compile(r"([a-z][a-z0-9+.\-]+):(.*)", re.IGNORECASE | re.DOTALL)
-_LOCAL_FILE = re.compile(r"/{0,3}[a-z]:|(?:/|///)?(?!/)", re.IGNORECASE)
 
 _XLINK_HREF = "http://www.w3.org/1999/xlink href"
 _MANIFEST_PART = "META-INF/manifest.xml"
@@ -53,19 +56,6 @@ def check_archive(file: BinaryIO) -> str:
     raise FileRefused(Reason.NOT_TAKEN)
 
 
-def reaches_out(target: str) -> bool:
-    """Whether who opens what `target` names asks another machine for it.
-
-    A template in a folder of the author's computer is nowhere to be found, and harmless.
-    """
-    target = target.strip().replace("\\", "/")
-    named = _SCHEME.fullmatch(target)
-    if not named:
-        return target.startswith("//")
-    scheme, rest = named.groups()
-    return scheme.casefold() != "file" or not _LOCAL_FILE.match(rest)
-
-
 def _check_docx(archive: Archive) -> None:
     if _any_within(archive, _ACTIVE_WORD_FOLDERS):
         raise FileRefused(Reason.ACTIVE)
@@ -74,7 +64,8 @@ def _check_docx(archive: Archive) -> None:
         name: _Relationships() if name.casefold().endswith(".rels") else _Fields()
         for name in archive.names
     }
-    archive.check({**visitors, _TYPES_PART: types})
+    archive.visit(_TYPES_PART, types)
+    archive.check(visitors, types.xml_among(archive.names))
     if not types.mains & {f"/{name}" for name in archive.names}:
         raise FileRefused(Reason.NOT_TAKEN)
 
@@ -88,6 +79,15 @@ class _ContentTypes(Visitor):
 
     def __init__(self) -> None:
         self.mains: set[str] = set()
+        self._xml: set[str] = set()
+
+    def xml_among(self, names: list[str]) -> set[str]:
+        """Those that are XML whatever they are called."""
+        return {
+            name
+            for name in names
+            if not self._xml.isdisjoint({f"/{name}".casefold(), _extension(name)})
+        }
 
     def element(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
         content_type = attributes.get("ContentType", "").casefold()
@@ -95,6 +95,14 @@ class _ContentTypes(Visitor):
             raise FileRefused(Reason.ACTIVE)
         if content_type == _MAIN_TYPE:
             self.mains.add(attributes.get("PartName", ""))
+        if _XML_TYPE.fullmatch(content_type):
+            self._xml.add(
+                (attributes.get("PartName") or attributes.get("Extension", "")).casefold()
+            )
+
+
+def _extension(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[2].casefold()
 
 
 class _Relationships(Visitor):
@@ -104,7 +112,8 @@ class _Relationships(Visitor):
         kind = attributes.get("Type", "").rpartition("/")[2].casefold()
         if kind in _ACTIVE_RELATIONSHIPS:
             raise FileRefused(Reason.ACTIVE)
-        if kind != "hyperlink" and reaches_out(attributes.get("Target", "")):
+        target = attributes.get("Target", "")
+        if acts(target) or (kind != "hyperlink" and reaches_out(target)):
             raise FileRefused(Reason.ACTIVE)
 
 
@@ -117,14 +126,18 @@ class _Fields(Visitor):
 
     def element(self, name: str, attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition(" ")
+        if namespace == _VML and local in _VML_PICTURES:
+            _refuse_elsewhere(attributes)
         if not _WORD.match(namespace):
             self._in_instruction = False
             return
         self._in_instruction = local == "instrText"
         if local == "fldChar":
+            _refuse_field(self._instruction)
             self._instruction = ""
         if local == "fldSimple":
             _refuse_dde(attributes.get(f"{namespace} instr", ""))
+            _refuse_field(attributes.get(f"{namespace} instr", ""))
 
     def text(self, text: str) -> None:
         if self._in_instruction:
@@ -132,8 +145,19 @@ class _Fields(Visitor):
             _refuse_dde(self._instruction)
 
 
+def _refuse_elsewhere(attributes: dict[str, str]) -> None:
+    for name, value in attributes.items():
+        if name.rpartition(" ")[2] in _VML_REFERENCES and reaches_out(value):
+            raise FileRefused(Reason.ACTIVE)
+
+
 def _refuse_dde(instruction: str) -> None:
     if _DDE.match(instruction):
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _refuse_field(instruction: str) -> None:
+    if field_reaches_out(instruction):
         raise FileRefused(Reason.ACTIVE)
 
 
@@ -157,7 +181,11 @@ class _OpenDocument(Visitor):
 
     def element(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(" ")[2]
-        if local in _ACTIVE_ELEMENTS:
-            raise FileRefused(Reason.ACTIVE)
-        if local != "a" and reaches_out(attributes.get(_XLINK_HREF, "")):
+        target = attributes.get(_XLINK_HREF, "")
+        if (
+            local in _ACTIVE_ELEMENTS
+            or any(acts(value) for value in attributes.values() if ":" in value)
+            or (local == "section-source" and target)  # another file is shown as part of this
+            or (local != "a" and reaches_out(target))
+        ):
             raise FileRefused(Reason.ACTIVE)

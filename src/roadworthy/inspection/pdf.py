@@ -4,16 +4,20 @@ A PDF that opens without a password is taken even when it forbids printing or co
 (ISO 32000-1, 7.6.3.1: an empty user password), as certificates by mail often do.
 """
 
+import contextlib
 import io
 import re
+import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from mmap import mmap
 from typing import Any, BinaryIO
 
 import pikepdf
-from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
+from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
+from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 MOST_PAGES = 300
@@ -45,6 +49,11 @@ _ACTIVE_ACTIONS = frozenset(
 _ACTIVE_TYPES = frozenset(
     {"/EmbeddedFile", "/RichMedia", "/Movie", "/Sound", "/Screen", "/3D", "/FileAttachment"}
 )
+
+_HARDLY_GROWING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode"})
+"""Filters that give no more than they are given, but for zeros."""
+
+_PIECE = 1024 * 1024
 
 
 def _spelt(text: str) -> str:
@@ -128,6 +137,9 @@ def _refuse_active(entries: dict[str, Any]) -> None:
         or _name_at(entries, "/Type") in _ACTIVE_TYPES
         or _name_at(entries, "/Subtype") in _ACTIVE_TYPES
         or ("/OpenAction" in entries and not _only_shows(entries["/OpenAction"]))
+        or (_name_at(entries, "/S") == "/Thread" and "/F" in entries)
+        or _is_of_another_file(entries.get("/Ref"))
+        or acts(_text_at(entries, "/URI"))
         or ("/AA" in entries and _has_actions(entries["/AA"]))
     ):
         raise FileRefused(Reason.ACTIVE)
@@ -136,6 +148,16 @@ def _refuse_active(entries: dict[str, Any]) -> None:
 def _name_at(each: Any, key: str) -> str:
     value = each.get(key)
     return str(value) if isinstance(value, Name) else ""
+
+
+def _text_at(each: Any, key: str) -> str:
+    value = each.get(key)
+    return str(value) if isinstance(value, String) else ""
+
+
+def _is_of_another_file(reference: Any) -> bool:
+    """ISO 32000-1, 8.10.4: a page of another PDF in the place of a form; others refer within."""
+    return isinstance(reference, Dictionary) and "/F" in reference
 
 
 def _refuse_data_elsewhere(stream: Stream) -> None:
@@ -167,16 +189,47 @@ def _decoded_size(stream: Stream) -> int:
     except pikepdf.DataDecodingError as error:
         if "limit" in str(error):
             raise FileRefused(Reason.TOO_LARGE) from None
-        return 0  # who reads it sees less, as with any reader
+        return _size_before_fault(stream)  # who reads it sees as much, as with any reader
     except pikepdf.PdfError:
         return 0  # a picture's own coding
 
 
+def _size_before_fault(stream: Stream) -> int:
+    """How many bytes were decoded in vain. Raises `FileRefused` when that is not to be known."""
+    filters = _filters(stream)
+    if filters == ["/FlateDecode"]:
+        return _inflated_size(stream.read_raw_bytes())
+    if _HARDLY_GROWING.issuperset(filters):
+        return 0
+    raise FileRefused(Reason.DAMAGED)
+
+
+def _filters(stream: Stream) -> list[str]:
+    named: Any = stream.get("/Filter")
+    return [str(each) for each in named] if isinstance(named, Array) else [str(named)]
+
+
+def _inflated_size(packed: bytes) -> int:
+    """In pieces: there may be more than fits."""
+    inflate = zlib.decompressobj()
+    size = 0
+    with contextlib.suppress(zlib.error):
+        while packed and not inflate.eof and size <= MOST_STREAM_BYTES:
+            size += len(inflate.decompress(packed, _PIECE))
+            packed = inflate.unconsumed_tail
+    return size
+
+
 def _refuse_vast(image: Stream) -> None:
-    width: Any = image.get("/Width")
-    height: Any = image.get("/Height")
-    if isinstance(width, int) and isinstance(height, int) and width * height > MOST_PIXELS:
+    width, height = _length_at(image, "/Width"), _length_at(image, "/Height")
+    if width * height > MOST_PIXELS:
         raise FileRefused(Reason.TOO_LARGE)
+
+
+def _length_at(image: Stream, key: str) -> int | Decimal:
+    """Readers take a number with a point for a whole one."""
+    value: Any = image.get(key)
+    return value if isinstance(value, int | Decimal) else 0
 
 
 def _check_pages(pdf: Pdf) -> None:

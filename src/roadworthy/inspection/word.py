@@ -2,9 +2,11 @@
 
 import re
 import struct
+from collections.abc import Iterator
 from mmap import mmap
 from typing import NamedTuple
 
+from roadworthy.inspection.references import field_reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 _HEADER = struct.Struct("<30xH12xII8xI4xI4x")
@@ -16,13 +18,19 @@ _SMALL_BYTES = 4096  # below it, a stream is part of the root's
 
 _WORD = 0xA5EC
 _ENCRYPTED = 0x0100
-_FIB_BYTES = 32
 
 _ACTIVE = frozenset({"macros", "_vba_project", "_vba_project_cur", "vba", "\1ole10native", "\1ole"})
 _EMBEDDED = re.compile(r"_\d{6,}")  # what ObjectPool holds
 _OTHER_WORDS = frozenset({"encryptedpackage", "encryptioninfo"})
 _DDE = re.compile(
     rb"\x13[ \t]{0,64}DDE(?:AUTO)?\b|\x13\x00(?:[ \t]\x00){0,64}D\x00D\x00E\x00", re.IGNORECASE
+)
+
+
+_FIELD = re.compile(
+    rb"\x13([ \t]{0,64}(?:I|L)[^\x13-\x15]{3,1000})"
+    rb"|\x13\0((?:[ \t]\0){0,64}(?:I|L)\0(?:(?![\x13-\x15]\0)..){3,1000})",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -36,24 +44,33 @@ class _Entry(NamedTuple):
 def check_word(content: mmap) -> None:
     """Raises `FileRefused`, and `struct.error` for a damaged one."""
     compound = _Compound(content)
-    names = {entry.name.casefold(): entry for entry in compound.entries}
-    if names.keys() & _OTHER_WORDS:
+    names = {entry.name.casefold() for entry in compound.entries}
+    if names & _OTHER_WORDS:
         raise FileRefused(Reason.ENCRYPTED)
-    if names.keys() & _ACTIVE or any(_EMBEDDED.fullmatch(name) for name in names):
+    if names & _ACTIVE or any(_EMBEDDED.fullmatch(name) for name in names):
         raise FileRefused(Reason.ACTIVE)
     if "worddocument" not in names:
         raise FileRefused(Reason.NOT_TAKEN)
-    _check_document(compound.start_of(names["worddocument"]))
-    if _DDE.search(content):
-        raise FileRefused(Reason.ACTIVE)
+    for entry in compound.entries:
+        if entry.name.casefold() == "worddocument":
+            _check_document(compound.read(entry))
 
 
-def _check_document(start: bytes) -> None:
-    mark, flags = struct.unpack_from("<H8xH", start)
+def _check_document(document: bytes) -> None:
+    mark, flags = struct.unpack_from("<H8xH", document)
     if mark != _WORD:
         raise FileRefused(Reason.NOT_TAKEN)
     if flags & _ENCRYPTED:
         raise FileRefused(Reason.ENCRYPTED)
+    if _DDE.search(document) or any(map(field_reaches_out, _fields(document))):
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _fields(document: bytes) -> Iterator[str]:
+    """Fields of which some name other files, in letters of one byte or of two."""
+    for found in _FIELD.finditer(document):
+        narrow, wide = found.groups()
+        yield narrow.decode("cp1252", "replace") if narrow else wide.decode("utf-16-le", "replace")
 
 
 class _Compound:
@@ -70,14 +87,16 @@ class _Compound:
         self._table = self._read_table()
         self.entries = self._read_entries(directory)
         self._chain(small)
+        self._chains: dict[int, list[int]] = {}
+        """Of streams, by their first sectors."""
         for entry in self.entries:
             self._follow(entry)
 
-    def start_of(self, stream: _Entry) -> bytes:
-        """Its first bytes."""
+    def read(self, stream: _Entry) -> bytes:
+        """All of it, in its order, which need not be that of the sectors."""
         if stream.size < _SMALL_BYTES:
             raise FileRefused(Reason.DAMAGED)
-        return self._sector(stream.sector)[:_FIB_BYTES]
+        return b"".join(self._sector(number) for number in self._chains[stream.sector])
 
     def _sector(self, number: int) -> bytes:
         if number >= self._count:
@@ -138,6 +157,8 @@ class _Compound:
         """See that all of a stream is there."""
         if entry.kind == _STORAGE or (entry.kind == _STREAM and entry.size < _SMALL_BYTES):
             return
-        chain = self._chain(entry.sector) if entry.size else []
+        if not entry.size:
+            return
+        chain = self._chains[entry.sector] = self._chain(entry.sector)
         if len(chain) * self._size < entry.size:
             raise FileRefused(Reason.DAMAGED)
