@@ -11,8 +11,8 @@ from tests.conftest import SOAK, Running
 from tests.support.client import Answer, Client
 from tests.support.drivers import PASSWORD, new_driver, with_profile
 
-SIGN_INS = 2000 if SOAK else 320
-"""More than may wait at once, so that some are told to come back."""
+SIGN_INS = 2000 if SOAK else 100
+"""In the soak more than may wait at once, so that some are told to come back."""
 
 AT_FULL_COST = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
