@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import gc
 import http.client
 import os
 import resource
@@ -44,6 +45,7 @@ BYTES_OF_A_CONNECTION = 300 * 1024
 """At most (measured: with as much of a header as is taken in, sent slowly)."""
 FILES_BESIDE_CONNECTIONS = 256
 STOP_SECONDS = 30
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -110,7 +112,19 @@ def _application(started: Callable[[Application], None]) -> Application:
     if os.getppid() != parent:  # it ended before that
         raise SystemExit(1)
     drop_unread(UNREAD_SECONDS)
-    return from_environment(started)
+    application = from_environment(started)
+    _spare_what_stays()
+    return application
+
+
+def _spare_what_stays() -> None:
+    """Have the collector of cycles look at what requests make, not at all that is loaded.
+
+    It took a tenth of the processor time of creates, in pauses of up to 80 ms (measured).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def pair_files(settings: Settings) -> PairFiles | None:
