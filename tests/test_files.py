@@ -567,19 +567,23 @@ def test_one_file_attached_from_everywhere_at_once_is_in_one_place(
     assert followed(profile[won[0]]["url"]).status == 200
 
 
-def test_one_file_attached_twice_at_once_is_there_once(
-    client: Client, driver: Driver, filing: Filing, connect: Connect
-) -> None:
-    signed_id = upload(client, driver)
-    start = Barrier(4)
-    clients = [connect(filing.running.url) for _ in range(4)]
+def _attached_at_once(clients: list[Client], driver: Driver, signed_id: str) -> list[Answer]:
+    """What each client is answered that attaches the same CV at the same moment."""
+    start = Barrier(len(clients))
 
     def attach_with(mine: Client) -> Answer:
         start.wait()
         return driver.send(mine, "PATCH", {"cv": signed_id})
 
-    with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(attach_with, clients))
+    with ThreadPoolExecutor(len(clients)) as threads:
+        return list(threads.map(attach_with, clients))
+
+
+def test_one_file_attached_twice_at_once_is_there_once(
+    client: Client, driver: Driver, filing: Filing, connect: Connect
+) -> None:
+    clients = [connect(filing.running.url) for _ in range(4)]
+    answers = _attached_at_once(clients, driver, upload(client, driver))
 
     assert {answer.status for answer in answers} == {200}, answers
     assert len({answer.json["profile"]["cv"]["id"] for answer in answers}) == 1
@@ -591,16 +595,8 @@ def test_one_file_attached_twice_at_once_is_there_once(
 def test_one_file_that_is_refused_is_refused_everywhere_at_once(
     client: Client, driver: Driver, filing: Filing, connect: Connect
 ) -> None:
-    signed_id = upload(client, driver, b"hello")
-    start = Barrier(8)
     clients = [connect(filing.running.url) for _ in range(8)]
-
-    def attach_with(mine: Client) -> Answer:
-        start.wait()
-        return driver.send(mine, "PATCH", {"cv": signed_id})
-
-    with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(attach_with, clients))
+    answers = _attached_at_once(clients, driver, upload(client, driver, b"hello"))
 
     assert {answer.status for answer in answers} == {422}, answers
     messages = {message for answer in answers for message in answer.json["errors"]["cv"]}

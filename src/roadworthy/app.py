@@ -157,7 +157,7 @@ def storage_of(settings: Settings) -> Storage:
 def create_worker(database: Database, storage: Storage, settings: Settings) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
     purging, erasure = Purging(database, storage, _now), Erasure(database, _now)
-    uploads = Uploads(database, Files(database, storage, 0, _now), _now)
+    uploads = _old_uploads(database, storage)
     kept = timedelta(days=settings.closed_account_days)
 
     async def purge_old(payload: Mapping[str, Any]) -> None:
@@ -204,11 +204,15 @@ async def going(database: Database, storage: Storage, settings: Settings) -> Asy
         yield each
     for export_id, user_id in await database.report(find_old_exports, until):
         yield Going(f"download {export_id} of driver {user_id}", "it expired, or was never made")
-    uploads = Uploads(database, Files(database, storage, 0, _now), _now)
-    async for each in uploads.going(until):
+    async for each in _old_uploads(database, storage).going(until):
         yield each
     async for each in Purging(database, storage, _now).going(until):
         yield each
+
+
+def _old_uploads(database: Database, storage: Storage) -> Uploads:
+    """To remove some: none is taken in."""
+    return Uploads(database, Files(database, storage, 0, _now), _now)
 
 
 def _post(database: Database, settings: Settings) -> Post:

@@ -177,13 +177,13 @@ def _most_connections(workers: int) -> int:
     """
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    most = min(MOST_CONNECTIONS, memory_bytes() // 2 // workers // BYTES_OF_A_CONNECTION)
+    most = min(MOST_CONNECTIONS, _memory_bytes() // 2 // workers // BYTES_OF_A_CONNECTION)
     if files != resource.RLIM_INFINITY:
         most = min(most, files - FILES_BESIDE_CONNECTIONS)
     return max(1, most)
 
 
-def memory_bytes() -> int:
+def _memory_bytes() -> int:
     """Of this machine, or what its container may have of that."""
     most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in _MEMORY_LIMITS:

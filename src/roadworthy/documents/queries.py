@@ -442,14 +442,13 @@ def condemn_outlived(
 
 
 def _is_outlived(until: datetime) -> ColumnElement[bool]:
-    evidence = exists().where(submissions.c.blob_id == blobs.c.id).select_from(submissions)
-    of_dbs = evidence.where(submissions.c.kind.in_(DBS_SLOTS))
+    of_dbs = _is_submitted.where(submissions.c.kind.in_(DBS_SLOTS))
     return and_(
         _has_bytes,
         ~_is_attached,
         of_dbs.where(submissions.c.withdrawn_at <= until),
         ~of_dbs.where(submissions.c.withdrawn_at > until),
-        ~evidence.where(_is_undecided()),
+        ~_is_submitted.where(_is_undecided()),
     )
 
 
@@ -474,10 +473,8 @@ def erase_files(connection: Connection, user_id: int, now: datetime) -> int:
         return held
     stays = or_(blobs.c.purged_at.is_(None), blobs.c.unattached_since.is_(None))
     some = connection.execute(theirs.where(stays).limit(MOST_IN_A_WRITE)).scalars().all()
-    condemned = connection.execute(
-        update(blobs).where(blobs.c.id.in_(some)).values(purged_at=now, unattached_since=now)
-    )
-    return condemned.rowcount
+    release_blobs(connection, some, now)
+    return len(some)
 
 
 def find_going(connection: Connection, until: datetime) -> list[GoingBlob]:

@@ -9,7 +9,6 @@ from typing import Literal
 from urllib.parse import parse_qs, quote
 
 import msgspec
-import structlog
 
 from roadworthy.accounts import Guard
 from roadworthy.database import Connection, Database
@@ -61,8 +60,6 @@ from roadworthy.wire import (
 )
 from roadworthy.wire.parameters import Parameters
 from roadworthy.wire.values import INVALID, Refused
-
-log = structlog.get_logger()
 
 Manner = Literal["attachment", "inline"]
 

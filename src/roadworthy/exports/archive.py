@@ -10,9 +10,9 @@ from urllib.parse import quote
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from roadworthy.exports.reading import instant_text, sections
+from roadworthy.templates import templates_of
 
 LONGEST_STEM = 80
 LONGEST_SUFFIX = 16
@@ -73,10 +73,4 @@ def index_of(held: Mapping[str, Any], now: datetime) -> bytes:
     return page.render(sections=sections(held), now=instant_text(now), quote=quote).encode()
 
 
-_PAGES = Environment(
-    loader=PackageLoader("roadworthy.exports"),
-    autoescape=select_autoescape(),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_PAGES = templates_of("roadworthy.exports")

@@ -9,9 +9,8 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from textwrap import fill
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from roadworthy.mail.address import mailable
+from roadworthy.templates import templates_of
 
 _COLUMNS = 72
 
@@ -53,12 +52,5 @@ def _rendered(template: str, letter: Letter) -> str:
     return _LETTERS.get_template(template).render(values)
 
 
-_LETTERS = Environment(
-    loader=PackageLoader("roadworthy.mail"),
-    autoescape=select_autoescape(),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_LETTERS = templates_of("roadworthy.mail", ends_with_newline=True)
 _LETTERS.filters["fill"] = lambda text: fill(text, _COLUMNS, break_long_words=False)

@@ -4,17 +4,11 @@ import base64
 import hashlib
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from roadworthy.templates import templates_of
 from roadworthy.wire import Response
 
-_PAGES = Environment(
-    loader=PackageLoader("roadworthy.web"),
-    autoescape=select_autoescape(),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_PAGES = templates_of("roadworthy.web")
 _PAGES.filters["json"] = lambda value: msgspec.json.encode(value).decode()
 
 CONTENT_TYPE = "text/html; charset=utf-8"
