@@ -198,7 +198,7 @@ async def _fill_and_ask_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         await hashing.digest(PASSWORD)
     finally:
-        hashing.close()
+        await hashing.close()
 
 
 def test_more_password_work_than_can_wait_is_told_to_come_back(

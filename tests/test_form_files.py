@@ -3,7 +3,6 @@
 import contextlib
 import io
 import socket
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -24,6 +23,7 @@ from tests.support.purging import purge_now
 from tests.support.scenario import error, refused
 from tests.support.service import Service
 from tests.support.tables import open_tables
+from tests.support.waiting import wait_until
 
 Connect = Callable[[str], Client]
 
@@ -262,7 +262,7 @@ class TestOnTheWire:
                         continue
                     answer = b"".join(iter(lambda: connection.recv(65536), b""))
                     assert answer.startswith(b"HTTP/1.1 400"), answer
-        _until(lambda: not list((filing.running.place.folder / "files/incoming").iterdir()))
+        wait_until(lambda: not list((filing.running.place.folder / "files/incoming").iterdir()))
         assert filing.tables.rows("blobs", user_id=driver.id) == []
 
     def test_a_retry_gets_the_first_answer_whatever_its_boundary(
@@ -317,10 +317,3 @@ def test_a_large_file_takes_no_memory(place: Place, start: Callable[..., Service
                 parts = [_file(name, content), *TEXTS]
                 assert _send(client, driver, "PATCH", parts).status == 200, name
         assert grown() < most_growth
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert holds()

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +327,19 @@ def _require_no_more_rights(url: str) -> None:
                 clerk.execute(text(statement))
     finally:
         clerk.close()
+
+
+def test_sessions_of_an_older_release_are_proven(empty: Place) -> None:
+    tables = open_tables(empty.url)
+    tables.inspect(lambda connection: upgrade(connection, "0001"))
+    tables.inspect(_fill)
+    tables.inspect(lambda connection: upgrade(connection, "0010"))
+    sessions, then = tables["sessions"], datetime(2026, 11, 1, tzinfo=UTC)
+    row = {"jti": "old", "user_id": DRIVER_ID, "created_at": then, "expires_at": then}
+    tables.execute(sessions.insert().values(row))
+
+    migrated = run("migrate", settings=empty.settings)
+    assert (migrated.returncode, migrated.stderr) == (0, ""), migrated
+    (session,) = tables.rows("sessions", jti="old")
+    assert session["is_proven"] is True
+    tables.close()

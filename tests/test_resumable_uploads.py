@@ -24,6 +24,7 @@ from tests.support.resumable import BODY_TYPE, TUS, UPLOADS_PATH, Resumable, beg
 from tests.support.scenario import Scenario, play
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
+from tests.support.waiting import wait_until
 
 Connect = Callable[[str], Client]
 Start = Callable[..., Service]
@@ -79,7 +80,7 @@ def test_a_connection_that_breaks_keeps_what_came(
     for stop in (MEGABYTE, 2 * MEGABYTE):
         offset = upload.offset(client)
         _send_and_hang_up(filing.running.url, upload, offset, content[offset:stop], len(content))
-        _until(lambda: upload.offset(client) == stop)  # noqa: B023 -- it is called at once
+        wait_until(lambda: upload.offset(client) == stop)  # noqa: B023 -- it is called at once
     offset = upload.offset(client)
     answer = upload.append(client, offset, content[offset:])
     shown = attach(client, driver, cv=answer.header("upload-signed-id"))["cv"]
@@ -149,7 +150,7 @@ def test_killed_in_the_middle_it_continues(
         offset = upload.offset(client)
         with contextlib.closing(_sending(service.url, upload, offset, len(content))) as connection:
             connection.sendall(content[offset : offset + 9 * MEGABYTE])
-            _until(lambda: upload.offset(client) > offset)  # noqa: B023 -- it is called at once
+            wait_until(lambda: upload.offset(client) > offset)  # noqa: B023 -- it is called at once
             service.kill()
         service = start(place.folder, place.settings)
     client = connect(service.url)
@@ -293,10 +294,3 @@ def _send_and_hang_up(
 ) -> None:
     with contextlib.closing(_sending(url, upload, offset, length, more)) as connection:
         connection.sendall(content)
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert holds()

@@ -25,6 +25,7 @@ from tests.support.purging import purge_now
 from tests.support.scenario import error, hold_to_conventions
 from tests.support.service import Service
 from tests.support.tables import Tables, open_tables
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Service]
 Connect = Callable[[str], Client]
@@ -356,6 +357,7 @@ def test_what_is_kept_names_nobody(
     asking.fail("nobody@example.com", ELSEWHERE)
     asking.sign_in(driver.email, at=ELSEWHERE)
 
+    wait_until(lambda: tables.rows("known_addresses"), "an address that is known")
     counted, known = tables.rows("throttles"), tables.rows("known_addresses")
     assert (len(counted), len(known)) == (3, 1)
     for row in counted:

@@ -26,6 +26,7 @@ from tests.support.processes import children
 from tests.support.scan import hold_nothing_weak
 from tests.support.service import Service, run
 from tests.support.tables import open_tables
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Service]
 
@@ -46,13 +47,6 @@ def secure(new_place: Callable[[str], Place], start: Start, pair: Renewed) -> Se
     """Two server processes over TLS; which database they have changes nothing here."""
     place = new_place("sqlite")
     return start(place.folder, {**place.settings, **pair.settings}, "--workers", "2")
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < until, f"{what}: not after {PATIENCE} seconds"
-        time.sleep(0.05)
 
 
 def shown(url: str) -> bytes:

@@ -21,6 +21,7 @@ from tests.support.purging import purge_now
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
 from tests.support.tokens import claims, forge, payload_of
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Service]
 Connect = Callable[[str], Client]
@@ -44,13 +45,6 @@ def sign_out(client: Client, driver: Driver) -> None:
 
 def jtis(file: Path) -> list[str]:
     return [json.loads(line)["jti"] for line in file.read_text().splitlines()]
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < until, "that never comes to be"
-        time.sleep(0.1)
 
 
 def test_sign_outs_are_noted_apart_by_numbers_alone(

@@ -16,6 +16,7 @@ from roadworthy.accounts import (
     Passwords,
     Recovery,
     RecoveryRoutes,
+    SigningIn,
     Throttle,
     Tokens,
     purge_known_addresses,
@@ -78,6 +79,8 @@ class _Parts:
     inspector: Inspector
     passwords: Passwords
     throttle: Throttle
+    tokens: Tokens
+    signing_in: SigningIn
     recovery: Recovery
 
     @classmethod
@@ -86,6 +89,7 @@ class _Parts:
         storage = storage_of(settings)
         passwords = Passwords(settings.devise_pepper)
         throttle = Throttle(database, settings, secrets[0], _now)
+        tokens = Tokens(secrets)
         return cls(
             database,
             storage,
@@ -93,11 +97,14 @@ class _Parts:
             Inspector(ClamAV(settings.clamav) if settings.clamav else None),
             passwords,
             throttle,
+            tokens,
+            SigningIn(database, tokens, passwords, throttle, _now),
             Recovery(database, passwords, throttle, _now),
         )
 
     async def close(self) -> None:
-        self.passwords.close()
+        await self.signing_in.settle()
+        await self.passwords.close()
         self.inspector.close()
         await self.storage.close()
         await self.database.close()
@@ -243,7 +250,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
     documents = Documents(files, checking, signatures, settings.public_url, _now)
     guard = Guard(database, tokens, _now)
     return (
-        *AccountRoutes(database, tokens, passwords, parts.throttle, _now),
+        *AccountRoutes(database, tokens, passwords, parts.throttle, parts.signing_in, _now),
         *OwnAccountRoutes(database, tokens, passwords, parts.throttle, note_account_change, _now),
         *RecoveryRoutes(database, parts.recovery, parts.throttle, _now),
         *ExportRoutes(database, guard, parts.throttle, _now),

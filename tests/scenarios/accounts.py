@@ -11,6 +11,7 @@ from tests.support.drivers import PASSWORD
 from tests.support.multipart import BOUNDARY, Part, multipart
 from tests.support.scenario import Scenario, Stage, Who, error, refused
 from tests.support.tokens import claims, forge, payload_of
+from tests.support.waiting import wait_until
 
 USERS = "/api/v1/users"
 SIGN_IN = f"{USERS}/sign_in"
@@ -270,8 +271,11 @@ def _set_digest(stage: Stage, digest: str) -> None:
 
 
 def _is_renewed(stage: Stage, _: Answer) -> None:
-    (user,) = stage.tables.rows("users", id=stage.driver.id)
-    assert user["password_digest"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    def digest() -> str:
+        (user,) = stage.tables.rows("users", id=stage.driver.id)
+        return str(user["password_digest"])
+
+    wait_until(lambda: digest().startswith("$argon2id$v=19$m=19456,t=2,p=1$"), "its renewal")
 
 
 def _is_as_it_was(stage: Stage, _: Answer) -> None:

@@ -47,6 +47,14 @@ def _signed_in(stage: Stage) -> None:
     add_session(stage.tables, new_driver(stage.tables), f"other-of-{mine}")
 
 
+def _others_try(stage: Stage) -> None:
+    """Somebody's password is being verified; the service was stopped as another was answered."""
+    driver, mine = stage.driver, stage.driver.id
+    add_session(stage.tables, driver, _own(stage), created_at=NOW, is_proven=False)
+    add_session(stage.tables, driver, f"trying-at-{mine}", created_at=NOW, is_proven=False)
+    add_session(stage.tables, driver, f"phone-of-{mine}", created_at=NOW - DAY / 2, is_proven=False)
+
+
 def _listed(stage: Stage) -> dict[str, Any]:
     rows = {row["jti"]: row for row in stage.tables.rows("sessions", user_id=stage.driver.id)}
     ids = (_own(stage), f"phone-of-{stage.driver.id}")
@@ -81,6 +89,13 @@ SCENARIOS = [
     Scenario(
         name="a driver's own sessions are listed, the newest first",
         before=_signed_in,
+        method="GET",
+        path=SESSIONS,
+        answer=_listed,
+    ),
+    Scenario(
+        name="sign-ins whose password is not verified yet are not listed",
+        before=_others_try,
         method="GET",
         path=SESSIONS,
         answer=_listed,

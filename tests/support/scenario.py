@@ -23,6 +23,7 @@ from tests.support.drivers import (
     with_profile,
 )
 from tests.support.tables import Tables
+from tests.support.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -314,9 +315,14 @@ def _is_of_tus(answer: Answer) -> bool:
 def _hold_database(
     scenario: Scenario, stage: Stage, profile: dict[str, Any] | None, counts: dict[str, Any]
 ) -> None:
-    now = stage.tables.count(WATCHED)
-    grown = {name: now[name] - counts[name] for name in WATCHED if now[name] != counts[name]}
-    assert grown == scenario.changes, f"rows grew by {grown}, expected {scenario.changes}"
+    def grown() -> dict[str, int]:
+        now = stage.tables.count(WATCHED)
+        return {name: now[name] - counts[name] for name in WATCHED if now[name] != counts[name]}
+
+    wait_until(
+        lambda: grown() == scenario.changes,
+        lambda: f"rows grew by {grown()}; that it is {scenario.changes}",
+    )
     if scenario.stored is not None:
         assert stage.profile is not None, "no profile is stored"
         stored = {name: stage.profile[name] for name in scenario.stored}

@@ -34,6 +34,7 @@ from roadworthy.accounts.restored import (
 )
 from roadworthy.accounts.routes import AccountRoutes
 from roadworthy.accounts.schemas import Done
+from roadworthy.accounts.signing_in import SigningIn
 from roadworthy.accounts.tables import (
     known_addresses,
     mailed_links,
@@ -70,6 +71,7 @@ __all__ = [
     "Recovery",
     "RecoveryRoutes",
     "SignedIn",
+    "SigningIn",
     "Throttle",
     "TokenRefused",
     "Tokens",

@@ -5,6 +5,7 @@ is clear again. Each try moves it on by one step, and a try that would move it f
 limit's period is not taken.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
@@ -47,6 +48,15 @@ class Counter(NamedTuple):
     def nonsense_after(self, now: int) -> int:
         """What is clear later than this comes from another limit, or a clock that was wrong."""
         return now + 2 * self.period
+
+
+def longest_wait(
+    counters: Sequence[Counter], clear_at: Mapping[bytes, int], now: datetime
+) -> timedelta:
+    """How long until each of `counters` has a try left; none when each has."""
+    at = microseconds(now)
+    waits = (counter.wait(clear_at.get(counter.key), at) for counter in counters)
+    return timedelta(microseconds=max(waits, default=0))
 
 
 def microseconds(moment: datetime) -> int:

@@ -171,7 +171,9 @@ class OwnAccountRoutes:
     async def list_sessions(self, request: Request) -> Response:
         """Where the driver is signed in."""
         driver = await self._guard.admit(request)
-        found = await self._database.read(find_sessions, driver.id, self._clock(), MOST_LISTED)
+        found = await self._database.read(
+            find_sessions, driver.id, driver.jti, self._clock(), MOST_LISTED
+        )
         return json_response(200, Sessions([shown_session(each, driver.jti) for each in found]))
 
     async def end_session(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """SQL of accounts."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -12,6 +12,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     insert,
     or_,
@@ -31,10 +32,12 @@ from roadworthy.accounts.tables import (
     sessions,
     users,
 )
-from roadworthy.accounts.tokens import Issued
 from roadworthy.database import Connection, Prepared
 from roadworthy.jobs import delete_some
 from roadworthy.tombstones import bury_account, bury_password, bury_token, bury_tokens
+
+LONGEST_VERIFICATION = timedelta(minutes=5)
+"""Of a password, with all who may wait before it."""
 
 
 class User(NamedTuple):
@@ -124,6 +127,25 @@ _ACCOUNT = Prepared(
     select(*_USER, token_is_revoked().label("revoked"))
     .select_from(users)
     .where(users.c.id == bindparam("user_id"), users.c.closed_at.is_(None))
+)
+
+# Of the user shared with others who sign in, and never with who changes the password just then.
+_OPEN_SESSION = Prepared(
+    insert(sessions)
+    .from_select(
+        ["user_id", *Session._fields, "is_proven"],
+        select(
+            users.c.id,
+            *(bindparam(name, type_=sessions.c[name].type) for name in Session._fields),
+            false(),
+        )
+        .where(
+            users.c.id == bindparam("user_id", type_=users.c.id.type),
+            users.c.password_digest == bindparam("digest"),
+        )
+        .with_for_update(read=True),
+    )
+    .returning(sessions.c.jti)
 )
 
 
@@ -240,30 +262,23 @@ def _as_read(user: User) -> ColumnElement[bool]:
     )
 
 
-def open_session(
-    connection: Connection,
-    user_id: int,
-    digest: str,
-    issued: Issued,
-    origin: Origin,
-    now: datetime,
-) -> bool:
-    """Keep the session of a token just made, unless the password is no longer `digest`'s."""
-    row = {
-        "jti": issued.jti,
-        "created_at": now,
-        "expires_at": issued.expires_at,
-        **origin._asdict(),
-    }
-    same = select(
-        users.c.id, *(bindparam(name, value, sessions.c[name].type) for name, value in row.items())
-    )
-    # Shared with others who sign in, and never with who changes the password at this moment.
-    same = same.where(users.c.id == user_id, users.c.password_digest == digest).with_for_update(
-        read=True
-    )
-    opened = connection.execute(insert(sessions).from_select(["user_id", *row], same))
-    return opened.rowcount == 1
+def open_session(connection: Connection, user_id: int, digest: str, session: Session) -> bool:
+    """Keep the session of a token just made, unless the password is no longer `digest`'s.
+
+    Until it is proven, the driver is not shown it, and its token must not leave the service.
+    """
+    values = {**session._asdict(), "user_id": user_id, "digest": digest}
+    return _OPEN_SESSION.first(connection, values) is not None
+
+
+def prove_session(connection: Connection, jti: str) -> None:
+    """Its password was right."""
+    connection.execute(update(sessions).where(sessions.c.jti == jti).values(is_proven=True))
+
+
+def drop_session(connection: Connection, jti: str) -> None:
+    """Forget a session whose token nobody was given."""
+    connection.execute(delete(sessions).where(sessions.c.jti == jti))
 
 
 def renew_digest(connection: Connection, user_id: int, digest: str, renewed: str) -> bool:
@@ -282,11 +297,22 @@ def keep_session(connection: Connection, user_id: int, session: Session) -> None
     )
 
 
-def find_sessions(connection: Connection, user_id: int, now: datetime, most: int) -> list[Session]:
-    """The newest `most` sessions of tokens that still count."""
+def find_sessions(
+    connection: Connection, user_id: int, jti: str, now: datetime, most: int
+) -> list[Session]:
+    """The newest `most` sessions of tokens that still count; that of the token `jti` is proven.
+
+    One that was never proven and is older than any verification may be somebody's all the same:
+    the service was stopped as it answered.
+    """
+    is_shown = or_(
+        sessions.c.is_proven,
+        sessions.c.jti == jti,
+        sessions.c.created_at < now - LONGEST_VERIFICATION,
+    )
     rows = connection.execute(
         select(*(sessions.c[name] for name in Session._fields))
-        .where(sessions.c.user_id == user_id, sessions.c.expires_at > now)
+        .where(sessions.c.user_id == user_id, sessions.c.expires_at > now, is_shown)
         .order_by(sessions.c.created_at.desc(), sessions.c.jti)
         .limit(most)
     )

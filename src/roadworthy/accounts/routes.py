@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from roadworthy.accounts.account import NewAccount, judge_sign_up, refuse, stored_address
 from roadworthy.accounts.letters import CONFIRMATION
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
     Origin,
+    Session,
     User,
     create_user,
-    find_user_by_email,
     is_email_taken,
-    open_session,
-    renew_digest,
+    keep_session,
     revoke_token,
 )
 from roadworthy.accounts.requests import origin_of, to_the_millisecond, user_parameters
@@ -27,11 +26,11 @@ from roadworthy.accounts.schemas import (
     Account,
     shown,
 )
-from roadworthy.accounts.throttle import TOO_OFTEN, Attempt, Throttle
-from roadworthy.accounts.throttle_queries import give_tries_back, remember_address
+from roadworthy.accounts.signing_in import WRONG, SigningIn
+from roadworthy.accounts.throttle import TOO_OFTEN, Throttle
+from roadworthy.accounts.throttle_queries import remember_address
 from roadworthy.accounts.tokens import (
     NOT_SIGNED_IN,
-    Issued,
     TokenExpired,
     Tokens,
 )
@@ -48,11 +47,6 @@ from roadworthy.wire import (
 )
 from roadworthy.wire.values import TAKEN, is_unicode
 
-WRONG = "Invalid Email or password."
-
-MOST_LOOKS = 3
-"""At an account whose digest is replaced while it is verified: by its renewal, as a rule."""
-
 LONGEST_AUDIENCE = 255
 
 
@@ -65,12 +59,14 @@ class AccountRoutes:
         tokens: Tokens,
         passwords: Passwords,
         throttle: Throttle,
+        signing_in: SigningIn,
         clock: Callable[[], datetime],
     ):
         self._database = database
         self._tokens = tokens
         self._passwords = passwords
         self._throttle = throttle
+        self._signing_in = signing_in
         self._clock = clock
 
     def __iter__(self) -> Iterator[Route]:
@@ -108,7 +104,8 @@ class AccountRoutes:
     ) -> tuple[User, str]:
         user_id = create_user(connection, account, digest, now)
         issued = self._tokens.issue(user_id, audience, now)
-        open_session(connection, user_id, digest, issued, origin, now)
+        session = Session(issued.jti, now, issued.expires_at, *origin)
+        keep_session(connection, user_id, session)
         remember_address(connection, user_id, self._throttle.place(origin.address), now)
         enqueue_letter(connection, CONFIRMATION, {"email": account.email}, now)
         return User(user_id, account.email, digest, account.phone_number, now, now), issued.token
@@ -120,31 +117,10 @@ class AccountRoutes:
         if given is None:
             raise Unauthorized(NOT_SIGNED_IN)
         email, password = _credentials(given)
-        with self._passwords.in_line(self._throttle.place(request.client)):
-            return await self._sign_in(request, stored_address(email), password, audience)
-
-    async def _sign_in(
-        self, request: Request, email: str, password: str, audience: str | None
-    ) -> Response:
-        attempt = await self._throttle.sign_in(email, request.client)
-        user = attempt.user
-        for _ in range(MOST_LOOKS):
-            verified = await self._verify(password, user)
-            now = self._clock()
-            issued = self._tokens.issue(verified.user.id, audience, now)
-            if await self._database.write(
-                _let_in, attempt, verified, issued, origin_of(request), now
-            ):
-                return _signed_in(verified.user, issued.token)
-            user = await self._database.read(find_user_by_email, verified.user.email)
-        raise Unauthorized(WRONG)
-
-    async def _verify(self, password: str, user: User | None) -> "Verified":
-        digest = user.password_digest if user else None
-        is_right, renewed = await self._passwords.verify_and_renew(password, digest)
-        if user is None or not is_right:
-            raise Unauthorized(WRONG)
-        return Verified(user, renewed)
+        user, token = await self._signing_in.sign_in(
+            stored_address(email), password, audience, origin_of(request)
+        )
+        return _signed_in(user, token)
 
     async def sign_out(self, request: Request) -> Response:
         """Revoke the token that the request carries, on every server process at once."""
@@ -164,35 +140,6 @@ class AccountRoutes:
         if taken:
             errors["email"] = [TAKEN]
         refuse(errors)
-
-
-class Verified(NamedTuple):
-    """Whose password was given, and the digest to keep from now on, if it is another."""
-
-    user: User
-    renewed: str | None
-
-
-def _let_in(
-    connection: Connection,
-    attempt: Attempt,
-    verified: Verified,
-    issued: Issued,
-    origin: Origin,
-    now: datetime,
-) -> bool:
-    """Open the session, unless the digest was replaced since it was verified."""
-    user, digest = verified.user, verified.user.password_digest
-    if verified.renewed:
-        if not renew_digest(connection, user.id, digest, verified.renewed):
-            return False
-        digest = verified.renewed
-    if not open_session(connection, user.id, digest, issued, origin, now):
-        return False
-    if attempt.is_place_stale:
-        remember_address(connection, user.id, attempt.place, now)
-    give_tries_back(connection, attempt.counters, now)
-    return True
 
 
 def _signed_in(user: User, token: str) -> Response:

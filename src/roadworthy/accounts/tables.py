@@ -1,6 +1,6 @@
 """Who may sign in, where they are signed in, and which tokens no longer count."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, Table, Text, true
 
 from roadworthy.database import Identity, Instant, metadata
 
@@ -35,6 +35,7 @@ sessions = Table(
     Column("expires_at", Instant, nullable=False, index=True),
     Column("address", Text),  # where the sign-in came from
     Column("user_agent", Text),
+    Column("is_proven", Boolean, nullable=False, server_default=true()),  # password was right
 )
 
 known_addresses = Table(

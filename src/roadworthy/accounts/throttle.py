@@ -4,9 +4,9 @@ import hmac
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from roadworthy.accounts.counter import Counter, place_of
+from roadworthy.accounts.counter import Counter, longest_wait, place_of
 from roadworthy.accounts.queries import User
 from roadworthy.accounts.throttle_queries import (
     clear_tries,
@@ -14,7 +14,7 @@ from roadworthy.accounts.throttle_queries import (
     find_who_signs_in,
     take_tries,
 )
-from roadworthy.database import Database
+from roadworthy.database import Connection, Database
 from roadworthy.mail import CannotBeAddressed, mailable
 from roadworthy.settings import Limits, Settings
 from roadworthy.wire import TooManyRequests
@@ -23,6 +23,8 @@ TOO_OFTEN = "Too often, for this account or from this address"
 
 ADDRESSES_KNOWN = timedelta(days=90)
 """For so long after a sign-in from an address, strangers cannot lock its account there."""
+
+T = TypeVar("T")
 
 
 class Attempt(NamedTuple):
@@ -69,20 +71,44 @@ class Throttle:
         """
         limits = self._settings.mail_limit
         place = self.place(client)
-        _, seen_at = await self._database.read(find_who_signs_in, email, place)
-        whose = _spelt(email) if seen_at is None else f"{email}\0{place.hex()}"
+        who = await self._database.read(find_who_signs_in, email, place)
+        whose = _spelt(email) if who.seen_at is None else f"{email}\0{place.hex()}"
         await self._take(self._counters(letter, whose, place_of(client), limits))
 
     async def sign_in(self, email: str, client: str) -> Attempt:
-        """Who would sign in, when they may try. Raises a 429 `Refusal` when it is too often.
+        """Who would sign in, once the try is counted. Raises a 429 `Refusal` when too often.
 
         Where an account has signed in before, only tries at it from there count: whatever others
         do elsewhere, its right password is taken.
         """
-        user, seen_at = await self._database.read(find_who_signs_in, email, self.place(client))
-        counters = self._sign_in_counters(email, place_of(client), is_known=seen_at is not None)
-        await self._take(counters)
-        return Attempt(user, self.place(client), _is_stale(seen_at, self._clock()), counters)
+        attempt = await self.may_sign_in(email, client)
+        await self._take(attempt.counters)
+        return attempt
+
+    async def may_sign_in(self, email: str, client: str) -> Attempt:
+        """The same, before it is counted; nothing may be answered that depends on the password."""
+        now, place = self._clock(), self.place(client)
+        known, unknown = (
+            self._sign_in_counters(email, place_of(client), is_known=is_known)
+            for is_known in (True, False)
+        )
+        user, seen_at, clear_at = await self._database.read(
+            find_who_signs_in, email, place, (*known, *unknown)
+        )
+        counters = unknown if seen_at is None else known
+        _require_none_waits(longest_wait(counters, clear_at, now))
+        return Attempt(user, place, _is_stale(seen_at, now), counters)
+
+    async def count(self, attempt: Attempt, then: Callable[[Connection], T]) -> T:
+        """Count the try, and what `then` returns in the same transaction.
+
+        Raises a 429 `Refusal`, with nothing done, when others were faster.
+        """
+        now = self._clock()
+        done = await self._database.write(_take_and_do, attempt.counters, now, then)
+        if done is None:
+            raise await self._refusal(attempt.counters, now)
+        return done.result
 
     async def forgive(self, email: str) -> None:
         """Who has just proved to be the account's, by mail, has all tries to sign in again."""
@@ -116,17 +142,41 @@ class Throttle:
         if not counters:
             return
         now = self._clock()
-        wait = await self._database.read(find_wait, counters, now)  # a flood costs no write
-        if not wait:
-            if await self._database.write_one(take_tries, counters, now):
-                return
-            wait = await self._database.read(find_wait, counters, now)
-        raise TooManyRequests(max(1, math.ceil(wait.total_seconds())))
+        _require_none_waits(await self._database.read(find_wait, counters, now))  # before a write
+        if not await self._database.write_one(take_tries, counters, now):
+            raise await self._refusal(counters, now)
+
+    async def _refusal(self, counters: tuple[Counter, ...], now: datetime) -> TooManyRequests:
+        return _too_many(await self._database.read(find_wait, counters, now))
 
     def _digest(self, *parts: str) -> bytes:
         return hmac.digest(self._key, "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")[
             :16
         ]
+
+
+class _Done(NamedTuple, Generic[T]):
+    result: T
+
+
+def _take_and_do(
+    connection: Connection,
+    counters: tuple[Counter, ...],
+    now: datetime,
+    then: Callable[[Connection], T],
+) -> _Done[T] | None:
+    if counters and not take_tries(connection, counters, now):
+        return None
+    return _Done(then(connection))
+
+
+def _require_none_waits(wait: timedelta) -> None:
+    if wait:
+        raise _too_many(wait)
+
+
+def _too_many(wait: timedelta) -> TooManyRequests:
+    return TooManyRequests(max(1, math.ceil(wait.total_seconds())))
 
 
 def _spelt(email: str) -> str:

@@ -3,54 +3,71 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    LargeBinary,
     and_,
     bindparam,
     case,
     delete,
+    false,
+    literal_column,
     or_,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from roadworthy.accounts.counter import Counter, microseconds
+from roadworthy.accounts.counter import Counter, longest_wait, microseconds
 from roadworthy.accounts.queries import User
 from roadworthy.accounts.tables import known_addresses, throttles, users
 from roadworthy.database import Connection, Prepared
 from roadworthy.jobs import delete_some
 
-_WHO_SIGNS_IN = (
-    select(*(users.c[name] for name in User._fields), known_addresses.c.seen_at)
-    .select_from(
-        users.outerjoin(
-            known_addresses,
-            and_(
-                known_addresses.c.user_id == users.c.id,
-                known_addresses.c.place == bindparam("place"),
-            ),
-        )
-    )
-    .where(users.c.email == bindparam("email"), users.c.closed_at.is_(None))
-)
+
+class WhoSignsIn(NamedTuple):
+    """What is known before somebody tries to sign in."""
+
+    user: User | None
+    seen_at: datetime | None
+    """When they last signed in from there."""
+    clear_at: dict[bytes, int]
+    """Of the counters that have counted, by key."""
 
 
 def find_who_signs_in(
-    connection: Connection, email: str, place: bytes
-) -> tuple[User | None, datetime | None]:
-    """The user who signs in with `email` (as it is stored), and when they last did from `place`."""
-    row = connection.execute(_WHO_SIGNS_IN, {"email": email, "place": place}).first()
-    return (User(*row[:-1]), row[-1]) if row else (None, None)
+    connection: Connection, email: str, place: bytes, counters: Sequence[Counter] = ()
+) -> WhoSignsIn:
+    """Who signs in with `email` (as it is stored) from `place`: one question, as others wait."""
+    values = {"email": email, "place": place, **_keys(counters)}
+    row = _who_signs_in(len(counters)).first(connection, values)
+    assert row is not None  # noqa: S101 -- it begins with what is always there
+    width = len(User._fields)
+    clear_at = {
+        counter.key: at
+        for counter, at in zip(counters, row[width + 1 :], strict=True)
+        if at is not None
+    }
+    user = None if row[0] is None else User(*row[:width])
+    return WhoSignsIn(user, row[width], clear_at)
 
 
 def remember_address(connection: Connection, user_id: int, place: bytes, now: datetime) -> None:
-    """That the user signed in from `place`."""
+    """That the user signed in from `place`; not once the account is closed."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    theirs = select(
+        users.c.id,
+        bindparam("place", place, known_addresses.c.place.type),
+        bindparam("seen_at", now, known_addresses.c.seen_at.type),
+    ).where(users.c.id == user_id, users.c.closed_at.is_(None))
+    theirs = theirs.with_for_update(read=True, key_share=True)
     connection.execute(
         dialect.insert(known_addresses)
-        .values(user_id=user_id, place=place, seen_at=now)
+        .from_select(
+            ["user_id", "place", "seen_at"], theirs.with_for_update(read=True, key_share=True)
+        )
         .on_conflict_do_update(index_elements=["user_id", "place"], set_={"seen_at": now})
     )
 
@@ -60,18 +77,10 @@ def purge_known_addresses(connection: Connection, until: datetime) -> int:
     return delete_some(connection, known_addresses, known_addresses.c.seen_at <= until)
 
 
-_CLEAR_AT = select(throttles.c.key, throttles.c.clear_at).where(
-    throttles.c.key.in_(bindparam("keys", expanding=True))
-)
-
-
 def find_wait(connection: Connection, counters: Sequence[Counter], now: datetime) -> timedelta:
     """How long until each of `counters` has a try left; none when each has."""
-    keys = [counter.key for counter in counters]
-    clear_at = {row.key: row.clear_at for row in connection.execute(_CLEAR_AT, {"keys": keys})}
-    at = microseconds(now)
-    waits = (counter.wait(clear_at.get(counter.key), at) for counter in counters)
-    return timedelta(microseconds=max(waits, default=0))
+    clear_at = dict(_clear_at(len(counters)).rows(connection, _keys(counters)))
+    return longest_wait(counters, clear_at, now)
 
 
 def take_tries(connection: Connection, counters: Sequence[Counter], now: datetime) -> bool:
@@ -116,6 +125,35 @@ def purge_throttles(connection: Connection, until: datetime) -> int:
 
 def _keys(counters: Sequence[Counter]) -> dict[str, bytes]:
     return {f"key{number}": counter.key for number, counter in enumerate(counters)}
+
+
+@cache
+def _who_signs_in(count: int) -> Prepared:
+    always = select(literal_column("1").label("one")).subquery("always")
+    clear_at = (
+        select(throttles.c.clear_at)
+        .where(throttles.c.key == bindparam(f"key{number}", type_=LargeBinary))
+        .scalar_subquery()
+        .label(f"clear_at{number}")
+        for number in range(count)
+    )
+    is_theirs = and_(users.c.email == bindparam("email"), users.c.closed_at.is_(None))
+    is_there = and_(
+        known_addresses.c.user_id == users.c.id, known_addresses.c.place == bindparam("place")
+    )
+    columns = (*(users.c[name] for name in User._fields), known_addresses.c.seen_at, *clear_at)
+    found = always.outerjoin(users, is_theirs).outerjoin(known_addresses, is_there)
+    return Prepared(select(*columns).select_from(found))
+
+
+@cache
+def _clear_at(count: int) -> Prepared:
+    keys = [bindparam(f"key{number}", type_=LargeBinary) for number in range(count)]
+    return Prepared(
+        select(throttles.c.key, throttles.c.clear_at).where(
+            or_(false(), *(throttles.c.key == key for key in keys))
+        )
+    )
 
 
 @cache

@@ -31,6 +31,7 @@ VERSIONS = (
     "0008",
     "0009",
     "0010",
+    "0011",
 )
 HEAD = VERSIONS[-1]
 """The schema that this code works with."""

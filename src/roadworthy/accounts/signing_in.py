@@ -1,0 +1,177 @@
+"""Signing in: what has to be on disk is written while the password is verified.
+
+So a sign-in costs what its hash costs, however slow the disk. Its session is unproven until the
+password is known to be right: nobody has its token, and the driver is not shown it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from roadworthy.accounts.passwords import Passwords
+from roadworthy.accounts.queries import (
+    Origin,
+    Session,
+    User,
+    drop_session,
+    find_user_by_email,
+    open_session,
+    prove_session,
+    renew_digest,
+)
+from roadworthy.accounts.throttle import Attempt, Throttle
+from roadworthy.accounts.throttle_queries import give_tries_back, remember_address
+from roadworthy.accounts.tokens import Issued, Tokens
+from roadworthy.database import Busy, Connection, Database, Unavailable
+from roadworthy.wire import Unauthorized
+
+WRONG = "Invalid Email or password."
+
+MOST_LOOKS = 3
+"""At an account whose digest is replaced while it is verified: by its renewal, as a rule."""
+
+ANSWER_FIRST_SECONDS = 0.002
+"""What follows an answer must not keep it waiting."""
+
+NOBODY = 0
+"""The id of no user: for an address that nobody has, the same statements run."""
+
+
+class SigningIn:
+    """Lets in who knows the password; `clock` gives the current time, in UTC."""
+
+    def __init__(
+        self,
+        database: Database,
+        tokens: Tokens,
+        passwords: Passwords,
+        throttle: Throttle,
+        clock: Callable[[], datetime],
+    ):
+        self._database = database
+        self._tokens = tokens
+        self._passwords = passwords
+        self._throttle = throttle
+        self._clock = clock
+        self._settling: dict[asyncio.Task[None], str] = {}
+
+    async def sign_in(
+        self, email: str, password: str, audience: str | None, origin: Origin
+    ) -> tuple[User, str]:
+        """Whose address (as it is stored) and password these are, and a token for them.
+
+        Raises a 401, 429 or 503 `Refusal`.
+        """
+        with self._passwords.in_line(self._throttle.place(origin.address)):
+            await self._settled(email)
+            attempt = await self._throttle.may_sign_in(email, origin.address)
+            for look in range(MOST_LOOKS):
+                candidate = self._candidate(email, attempt, audience, origin)
+                if await self._let_in(candidate, password, is_counted=look > 0):
+                    return candidate.user, candidate.issued.token
+                user = await self._database.read(find_user_by_email, email)
+                attempt = attempt._replace(user=user)
+        raise Unauthorized(WRONG)
+
+    async def settle(self) -> None:
+        """Wait for what follows the sign-ins that were answered."""
+        if self._settling:
+            await asyncio.wait(set(self._settling))
+
+    async def _settled(self, email: str) -> None:
+        """Tries at one account, one after the other, see what those before them left."""
+        theirs = [settling for settling, whose in self._settling.items() if whose == email]
+        if theirs:
+            await asyncio.wait(theirs)
+
+    def _candidate(
+        self, email: str, attempt: Attempt, audience: str | None, origin: Origin
+    ) -> "Candidate":
+        now = self._clock()
+        user = attempt.user or User(NOBODY, email, "", None, now, now)
+        return Candidate(user, attempt, self._tokens.issue(user.id, audience, now), origin, now)
+
+    async def _let_in(self, candidate: "Candidate", password: str, *, is_counted: bool) -> bool:
+        """Whether they are let in; not when the digest was replaced after it was read.
+
+        Raises a 401 `Refusal` when it is not of `password`.
+        """
+        digest = candidate.user.password_digest or None
+        verifying = asyncio.ensure_future(self._passwords.verify_and_renew(password, digest))
+        verifying.add_done_callback(_look_at)
+        is_right, is_opened, renewed = False, False, None
+        try:
+            is_opened = await self._open(candidate, is_counted=is_counted)
+            is_right, renewed = await verifying
+        finally:
+            verifying.cancel()
+            let_in = is_right and is_opened
+            self._afterwards(candidate, renewed, is_proven=let_in)
+        if not is_right:
+            raise Unauthorized(WRONG)
+        return let_in
+
+    async def _open(self, candidate: "Candidate", *, is_counted: bool) -> bool:
+        if is_counted:
+            return await self._database.write(_open, candidate)
+        return await self._throttle.count(
+            candidate.attempt, lambda connection: _open(connection, candidate)
+        )
+
+    def _afterwards(self, candidate: "Candidate", renewed: str | None, *, is_proven: bool) -> None:
+        """Nobody waits for it; who is refused causes as much of it, whether they exist or not."""
+        settling = asyncio.create_task(self._settle(candidate, renewed, is_proven=is_proven))
+        self._settling[settling] = candidate.user.email
+        settling.add_done_callback(self._settling.pop)
+
+    async def _settle(
+        self, candidate: "Candidate", renewed: str | None, *, is_proven: bool
+    ) -> None:
+        """Without it, a session is shown late, and a try comes back with time."""
+        await asyncio.sleep(ANSWER_FIRST_SECONDS)
+        try:
+            if is_proven:
+                await self._database.write(_prove, candidate, renewed, self._clock())
+            else:
+                await self._database.write(drop_session, candidate.issued.jti)
+        except (Busy, Unavailable):
+            return  # the database has said why
+
+
+class Candidate(NamedTuple):
+    """Who would be let in, and with what."""
+
+    user: User
+    attempt: Attempt
+    issued: Issued
+    origin: Origin
+    at: datetime
+
+
+# What an account, its sessions and its counters wait for is taken in one order, everywhere:
+# counters, users, addresses, sessions.
+
+
+def _open(connection: Connection, candidate: Candidate) -> bool:
+    user, issued = candidate.user, candidate.issued
+    session = Session(issued.jti, candidate.at, issued.expires_at, *candidate.origin)
+    return open_session(connection, user.id, user.password_digest, session)
+
+
+def _prove(
+    connection: Connection, candidate: Candidate, renewed: str | None, now: datetime
+) -> None:
+    user, attempt = candidate.user, candidate.attempt
+    give_tries_back(connection, attempt.counters, now)
+    if renewed:
+        renew_digest(connection, user.id, user.password_digest, renewed)
+    if attempt.is_place_stale:
+        remember_address(connection, user.id, attempt.place, now)
+    prove_session(connection, candidate.issued.jti)
+
+
+def _look_at(verifying: "asyncio.Future[tuple[bool, str | None]]") -> None:
+    """An error that nobody waits for any more is no news."""
+    if not verifying.cancelled():
+        verifying.exception()
