@@ -14,8 +14,10 @@ from threading import Barrier, Event
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import pikepdf
 import pypdfium2
 import pytest
+from PIL import Image
 from sqlalchemy import update
 
 from roadworthy.documents import Signatures
@@ -47,6 +49,8 @@ from tests.support.buckets import Server
 from tests.support.clamd import HARMFUL, Clamd
 from tests.support.client import Answer, Client
 from tests.support.drivers import NOTHING_ATTACHED, Driver, new_driver, with_profile
+from tests.support.files import pdf as document
+from tests.support.files import picture
 from tests.support.ports import free_port
 from tests.support.proxy import refusing_proxy
 from tests.support.scenario import Scenario, error, play, refused
@@ -57,6 +61,16 @@ Connect = Callable[[str], Client]
 
 SIGNATURES = Signatures((SECRET,))
 MEGABYTE = 1024 * 1024
+
+
+def three_pages() -> bytes:
+    """As wide as high, two thirds of that, and one third."""
+
+    def narrow(made: pikepdf.Pdf) -> None:
+        for number, page in enumerate(made.pages):
+            page.MediaBox = pikepdf.Array([0, 0, 900 - 300 * number, 900])
+
+    return document(narrow, pages=3)
 
 
 @pytest.fixture
@@ -373,6 +387,56 @@ def test_a_document_is_never_inline(client: Client, driver: Driver) -> None:
     assert (answer.header("content-disposition") or "").startswith("attachment; ")
 
 
+_PAGES = {
+    "a photograph of a phone": ("front.heic", picture("HEIF", size=(120, 80)), 1, (120, 80)),
+    "the first page of a PDF": ("cv.pdf", three_pages(), 1, (2000, 2000)),
+    "the third": ("cv.pdf", three_pages(), 3, (667, 2000)),
+}
+
+
+@pytest.mark.parametrize(("filename", "content", "page", "size"), _PAGES.values(), ids=_PAGES)
+def test_a_page_is_shown_as_a_picture(
+    client: Client, driver: Driver, filename: str, content: bytes, page: int, size: tuple[int, int]
+) -> None:
+    """A browser shows no HEIC, and who checks four hundred documents opens no PDF."""
+    signed_id = upload(client, driver, content, filename=filename)
+    url = f"{attach(client, driver, cv=signed_id)['cv']['url']}?page={page}"
+
+    answer = fetch(url)
+    assert (answer.status, answer.header("content-type")) == (200, JPEG_TYPE), answer
+    with Image.open(io.BytesIO(answer.body)) as shown:
+        assert (shown.format, shown.size) == ("JPEG", size)
+    said = answer.header("content-disposition") or ""
+    assert said.startswith(f'inline; filename="{filename}, page {page}.jpg"; '), said
+    assert answer.header("content-security-policy") == "sandbox; default-src 'none'"
+    assert answer.header("cache-control") == "private, no-store"
+
+    known = {"if-none-match": answer.header("etag") or ""}
+    assert (fetch(url, headers=known).status, fetch(_edited(url)).status) == (304, 404)
+    assert (fetch(url, "HEAD").status, fetch(url, "HEAD").body) == (200, b"")
+
+
+def test_there_is_no_such_page(client: Client, driver: Driver, filing: Filing) -> None:
+    files = {
+        "cv": upload(client, driver, _odt(), filename="cv.odt"),
+        "dbs": upload(client, driver, pdf()),
+        "cpc": upload(client, driver, png()),
+    }
+    profile = attach(client, driver, **files)
+    urls = {name: profile[name]["url"] for name in files}
+    for name, query in (
+        *(("cv", "page=1"), ("cpc", "page=2"), ("dbs", "page=2"), ("dbs", "page=9999")),
+        *(
+            ("dbs", f"page={value}")
+            for value in ("0", "-1", "x", "", "1.0", "01", "99999", "\u0661")
+        ),
+        ("dbs", "page=1&page=1"),
+    ):
+        answer = fetch(f"{urls[name]}?{quote(query, safe='=&')}")
+        assert (answer.status, answer.json) == (404, error(404)), (name, query)
+    assert filing.tables.rows("file_views", user_id=driver.id) == []
+
+
 def test_who_is_shown_a_file_is_recorded_and_who_is_shown_none_is_not(
     shown: tuple[str, bytes], driver: Driver, filing: Filing
 ) -> None:
@@ -386,8 +450,9 @@ def test_who_is_shown_a_file_is_recorded_and_who_is_shown_none_is_not(
     assert filing.tables.rows("file_views", user_id=driver.id) == []
     fetch(url)
     fetch(f"{url}?disposition=inline", headers={"range": "bytes=5-6"})
+    fetch(f"{url}?page=1")
     views = filing.tables.rows("file_views", user_id=driver.id)
-    assert [view["manner"] for view in views] == ["attachment", "inline"]
+    assert [view["manner"] for view in views] == ["attachment", "inline", "inline"]
 
 
 def test_a_url_holds_still_and_expires(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pikepdf
+import pypdfium2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -243,7 +244,9 @@ class TestJoining:
         return target.read_bytes()
 
     def seen(self, looking: Looking, content: bytes) -> list[Image.Image]:
-        return viewed(looking, content, 99)
+        with pypdfium2.PdfDocument(content) as document:
+            count = len(document)
+        return [viewed(looking, content, number) for number in range(1, count + 1)]
 
     def test_each_is_a_page_in_its_order(self, looking: Looking) -> None:
         colours = ("red", "lime", "blue", "black")
@@ -329,20 +332,33 @@ class TestJoining:
 
 class TestPages:
     def test_a_photograph_is_one(self, looking: Looking) -> None:
-        (page,) = viewed(looking, picture("HEIF", colour="red", size=(3000, 30)), 9)
+        page = viewed(looking, picture("HEIF", colour="red", size=(3000, 30)), 1)
 
         assert nearest(page) == "red"
         assert page.size == (2000, 20)
 
-    def test_a_pdf_has_its_first(self, looking: Looking) -> None:
-        assert len(viewed(looking, pdf(pages=5), 3)) == 3
-        assert len(viewed(looking, pdf(pages=2), 3)) == 2
+    def test_each_of_a_pdf(self, looking: Looking) -> None:
+        def widths(made: pikepdf.Pdf) -> None:
+            for number, page in enumerate(made.pages, start=1):
+                page.MediaBox = pikepdf.Array([0, 0, 100 * number, 1000])
+
+        content = pdf(widths, pages=3)
+        assert [viewed(looking, content, number).width for number in (1, 2, 3)] == [200, 400, 600]
+
+    @pytest.mark.parametrize(
+        ("content", "number"), [(pdf(pages=2), 0), (pdf(pages=2), 3), (picture(), 2)]
+    )
+    def test_there_is_none_of_another_number(
+        self, looking: Looking, content: bytes, number: int
+    ) -> None:
+        with pytest.raises(FileRefused, match=Reason.NO_SUCH_PAGE.value):
+            viewed(looking, content, number)
 
     def test_a_vast_page_is_a_small_picture(self, looking: Looking) -> None:
         def vast(made: pikepdf.Pdf) -> None:
             made.pages[0].MediaBox = pikepdf.Array([0, 0, 1_000_000, 2])
 
-        (page,) = viewed(looking, pdf(vast), 1)
+        page = viewed(looking, pdf(vast), 1)
         assert max(page.size) <= 2000
 
     @pytest.mark.parametrize("content", [docx(), b"", b"%PDF-1.7 and no more", picture()[:-300]])
@@ -357,16 +373,16 @@ def test_a_file_that_was_removed_while_it_waited(looking: Looking) -> None:
     for work in (
         inspector.inspect(gone),
         inspector.join([looking.file(picture()), gone], target),
-        inspector.pages(gone, looking.folder, 1),
+        inspector.page(gone, target, 1),
     ):
         with pytest.raises(NotStored):
             looking.wait(work)
 
 
-def viewed(looking: Looking, content: bytes, most: int) -> list[Image.Image]:
-    path = looking.file(content, "viewed")
-    pages = looking.wait(looking.inspector.pages(path, looking.folder, most))
-    return [Image.open(io.BytesIO(page.read_bytes())) for page in pages]
+def viewed(looking: Looking, content: bytes, number: int) -> Image.Image:
+    path, target = looking.file(content, "viewed"), looking.file(b"", "rendered")
+    looking.wait(looking.inspector.page(path, target, number))
+    return Image.open(io.BytesIO(target.read_bytes()))
 
 
 COLOURS = {

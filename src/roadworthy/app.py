@@ -34,8 +34,10 @@ from roadworthy.documents import (
     Failures,
     Files,
     Going,
+    Pages,
     Purging,
     Signatures,
+    ViewRoutes,
 )
 from roadworthy.exports import KIND as EXPORT
 from roadworthy.exports import (
@@ -256,6 +258,7 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
         *ExportRoutes(database, guard, parts.throttle, _now),
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
+        *ViewRoutes(database, files, Pages(files.storage, parts.inspector), signatures, _now),
         *UploadRoutes(Uploads(database, files, _now), guard, signatures, settings.public_url, _now),
     )
 

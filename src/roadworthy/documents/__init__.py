@@ -24,6 +24,7 @@ from roadworthy.documents.files import Files
 from roadworthy.documents.leaving import begun
 from roadworthy.documents.links import Links, Outlook
 from roadworthy.documents.moving import Moved, Moving
+from roadworthy.documents.pages import Pages
 from roadworthy.documents.purging import Failures, Going, Purging
 from roadworthy.documents.queries import (
     NotAttachable,
@@ -43,6 +44,7 @@ from roadworthy.documents.queries import (
 from roadworthy.documents.routes import DocumentRoutes
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.tables import attachments, blobs, file_views, submissions
+from roadworthy.documents.view_routes import ViewRoutes
 from roadworthy.documents.wanted import Wanted, judge_files
 
 __all__ = [
@@ -65,10 +67,12 @@ __all__ = [
     "NewBlob",
     "NotAttachable",
     "Outlook",
+    "Pages",
     "Placing",
     "Purging",
     "Signatures",
     "TooManySubmissions",
+    "ViewRoutes",
     "Viewer",
     "Wanted",
     "attached_files",

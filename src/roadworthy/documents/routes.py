@@ -1,42 +1,29 @@
-"""Direct uploads, as `@rails/activestorage` makes them, and the files themselves."""
+"""Direct uploads, as `@rails/activestorage` makes them."""
 
-import base64
-import re
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Literal
-from urllib.parse import parse_qs, quote
 
 import msgspec
 
 from roadworthy.accounts import Guard
 from roadworthy.database import Connection, Database
-from roadworthy.documents.access import may_see
 from roadworthy.documents.blob import (
     CONTENT_TYPE_PATTERN,
     FILENAME_PATTERN,
-    SHOWN_INLINE,
     NewBlob,
     content_type_value,
     judge_blob,
-    name_to_save,
 )
 from roadworthy.documents.files import Files, too_many_requests
-from roadworthy.documents.leaving import begun
-from roadworthy.documents.links import VIEW_PATH
 from roadworthy.documents.queries import (
     Blob,
     TooManyBlobs,
-    Viewable,
     create_blob,
     find_blob_to_upload,
-    find_viewable,
-    record_view,
 )
 from roadworthy.documents.schemas import BlobBody, Direct
-from roadworthy.documents.signatures import Permission, Signatures
-from roadworthy.storage import Download, Upload, new_key
+from roadworthy.documents.signatures import Signatures
+from roadworthy.storage import Upload, new_key
 from roadworthy.storage.core import UPLOAD_SECONDS
 from roadworthy.wire import (
     BadRequest,
@@ -45,32 +32,24 @@ from roadworthy.wire import (
     NotFound,
     Operation,
     Parameter,
-    Part,
     Request,
     Response,
     Route,
-    StreamedResponse,
     Unprocessable,
-    has_already,
     instant_text,
     json_response,
     nested,
-    part_wanted,
     shapes,
 )
 from roadworthy.wire.parameters import Parameters
 from roadworthy.wire.values import INVALID, Refused
 
-Manner = Literal["attachment", "inline"]
-
 UPLOAD_PATH = "/rails/active_storage/disk/{token}"
 MOST_BLOB_BYTES = 16 * 1024
-SANDBOX = "sandbox; default-src 'none'"
-_NOT_PLAIN = re.compile(r'[^ -~]|["\\%]')
 
 
 class DocumentRoutes:
-    """Announce, send and see files; `clock` gives the time, in UTC."""
+    """Announce and send files; `clock` gives the time, in UTC."""
 
     def __init__(
         self,
@@ -95,7 +74,6 @@ class DocumentRoutes:
         yield Route("POST", "/rails/active_storage/direct_uploads", self.announce)
         yield Route("POST", "/api/v1/direct_uploads", self.announce, announcing)
         yield Route("PUT", UPLOAD_PATH, self.upload)
-        yield Route("GET", VIEW_PATH, self.show, _SHOW)
 
     async def announce(self, request: Request) -> Response:
         """Create a blob, and say where its bytes go."""
@@ -169,56 +147,6 @@ class DocumentRoutes:
             raise NotFound
         return blob
 
-    async def show(self, request: Request) -> Response:
-        """Hand out a file, or the part of it that is asked for, and record who is shown it."""
-        permission, file = await self._permitted(request)
-        manner = _manner(request, file)
-        wanted = part_wanted(
-            request.header(b"range"), request.header(b"if-range"), _etag(file), file.byte_size
-        )
-        if has_already(request, _etag(file)):
-            return _handed_out(file, manner, None, _nothing())
-        if request.method == "HEAD":
-            return _handed_out(file, manner, wanted, _nothing())
-        with ExitStack() as leaving:
-            piece_bytes = leaving.enter_context(self._files.leaving.one(permission.viewer))
-            await self._record(permission, file, manner)
-            if url := self._elsewhere(file, manner):
-                return Response(302, headers={"location": url})
-            part = wanted or Part(0, file.byte_size)
-            content = await begun(self._storage.read(file.key, part.start, part.stop, piece_bytes))
-            response = _handed_out(file, manner, wanted, content)
-            response.done = leaving.pop_all().close
-            return response
-
-    async def _permitted(self, request: Request) -> tuple[Permission, Viewable]:
-        """What the URL allows, as far as it still does. Raises `NotFound`."""
-        permission = self._signatures.permission(request.captured["token"], self._clock())
-        if permission is None:
-            raise NotFound
-        file = await self._database.read(find_viewable, permission.blob_id)
-        if file is None or not may_see(permission.viewer, file.subject):
-            raise NotFound
-        return permission, file
-
-    async def _record(self, permission: Permission, file: Viewable, manner: str) -> None:
-        """On disk before a byte is shown."""
-        await self._database.write_one(
-            record_view,
-            file.subject.user_id,
-            permission.blob_id,
-            permission.viewer,
-            manner,
-            self._clock(),
-        )
-
-    def _elsewhere(self, file: Viewable, manner: Manner) -> str | None:
-        """Where the storage hands it out itself, if it does."""
-        if manner != "attachment":
-            return None
-        download = Download(file.content_type, _disposition(manner, file))
-        return self._storage.direct_download(file.key, download)
-
     def _base(self, request: Request) -> str:
         return self._public_url or request.base_url
 
@@ -241,48 +169,6 @@ def _require_as_announced(request: Request, blob: Blob, most: int) -> None:
     declared = request.header(b"content-length")
     if declared is not None and blob.byte_size != int(declared) <= most:
         raise Unprocessable({"byte_size": [INVALID]})
-
-
-def _manner(request: Request, file: Viewable) -> Manner:
-    """Inline only when asked for, and only what shows and does nothing else."""
-    asked = parse_qs(request.query.decode("latin-1")).get("disposition")
-    return "inline" if asked == ["inline"] and file.content_type in SHOWN_INLINE else "attachment"
-
-
-def _handed_out(
-    file: Viewable, manner: Manner, part: Part | None, content: AsyncGenerator[bytes, None]
-) -> StreamedResponse:
-    headers = {
-        "accept-ranges": "bytes",
-        "content-disposition": _disposition(manner, file),
-        "content-security-policy": SANDBOX,
-    }
-    if part:
-        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{file.byte_size}"
-    return StreamedResponse(
-        206 if part else 200,
-        content,
-        part.stop - part.start if part else file.byte_size,
-        etag=_etag(file),
-        content_type=file.content_type,
-        headers=headers,
-    )
-
-
-def _etag(file: Viewable) -> str:
-    return f'"{base64.b64decode(file.checksum).hex()}"'
-
-
-def _disposition(manner: Manner, file: Viewable) -> str:
-    """With the name as any client reads it, and as it is (RFC 6266, 4.3)."""
-    filename = name_to_save(file.filename, file.content_type)
-    plain = _NOT_PLAIN.sub("_", filename)
-    return f"{manner}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    for part in (b"",):
-        yield part
 
 
 _DIGITS = {"type": "string", "pattern": "^[1-9][0-9]{0,6}$"}
@@ -356,19 +242,3 @@ def _announcing(most_bytes: int) -> Operation:
         signed_in=True,
         keeps_answers=True,
     )
-
-
-_SHOW = Operation(
-    "See a file, by the URL that a profile shows",
-    tag="Files",
-    answers={
-        200: "The file",
-        206: "The part of it that was asked for",
-        302: "It is elsewhere, for a minute",
-        404: "The URL has expired or was edited, or the file is there no more",
-        416: "There is no such part",
-    },
-    in_path={"token": "What the URL allows"},
-    answers_bytes=True,
-    conditional=True,
-)

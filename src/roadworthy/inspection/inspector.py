@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
 
 import structlog
@@ -76,12 +75,13 @@ class Inspector:
             raise FileRefused(Reason.TOO_MANY_PAGES)
         await self._do(self._join, paths, target)
 
-    async def pages(self, path: Path, folder: Path, most: int) -> list[Path]:
-        """Render the first `most` pages of a PDF, or a photograph, as JPEGs in `folder`.
+    async def page(self, path: Path, target: Path, number: int) -> None:
+        """Render the page of that number, from 1, of a PDF, or a photograph, which is its page 1.
 
-        They have at most 2000 pixels a side. Raises `FileRefused` and `InspectorBusy`.
+        A JPEG of at most 2000 pixels a side, in the existing file `target`. Raises `FileRefused`
+        and `InspectorBusy`.
         """
-        return await self._do(self._pages, path, folder, most)
+        await self._do(self._page, path, target, number)
 
     def close(self) -> None:
         """Let go of threads and processes."""
@@ -129,19 +129,18 @@ class Inspector:
             files[-1].truncate()
             self._ask("join", files, self._limits.for_files(len(paths)))
 
-    def _pages(self, path: Path, folder: Path, most: int) -> list[Path]:
-        with opened(path) as file, TemporaryFile(dir=folder) as rendered:
-            found = self._ask("pages", [file, rendered], self._limits.for_files(most), most)
-            return _split(rendered, found.get("sizes", []), folder)
+    def _page(self, path: Path, target: Path, number: int) -> None:
+        with opened(path) as file, target.open("r+b") as rendered:
+            self._ask("page", [file, rendered], self._limits, number)
 
     def _ask(
-        self, task: str, files: list[IO[bytes]], limits: Limits, most: int = 0
+        self, task: str, files: list[IO[bytes]], limits: Limits, page: int = 0
     ) -> dict[str, Any]:
         """Of a process that runs; when it ends for no fault of the file, of another."""
         for _ in range(ATTEMPTS):
             parser = self._running()
             try:
-                return parser.ask(task, files, limits, most)
+                return parser.ask(task, files, limits, page)
             except ParserEnded:
                 parser.stop()
                 log.error("inspection", reason="its process ended")  # noqa: TRY400 -- no words
@@ -157,12 +156,3 @@ class Inspector:
                     log.warning("inspection", reason="this system cannot refuse system calls")
                 self._parser = Parser()
             return self._parser
-
-
-def _split(rendered: IO[bytes], sizes: list[int], folder: Path) -> list[Path]:
-    rendered.seek(0)
-    paths = []
-    for number, size in enumerate(sizes, start=1):
-        paths.append(folder / f"page-{number:03}.jpg")
-        paths[-1].write_bytes(rendered.read(size))
-    return paths

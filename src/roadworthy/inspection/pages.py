@@ -1,6 +1,5 @@
 """Pages as pictures, for those who look at a file without opening it."""
 
-from collections.abc import Iterator
 from typing import BinaryIO
 
 import pypdfium2
@@ -10,25 +9,26 @@ from roadworthy.inspection.photographs import VIEWED, jpeg, upright
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 
-def render(file: BinaryIO, kind: str, most: int) -> Iterator[bytes]:
-    """The first `most` pages of a PDF, or the one photograph, as JPEGs.
+def render(file: BinaryIO, kind: str, number: int) -> bytes:
+    """The page of that number, from 1, of a PDF, or the one photograph, as a JPEG.
 
-    Raises `FileRefused`, and what Pillow and pypdfium2 raise for a damaged one.
+    Raises `FileRefused` where there is none, and what Pillow and pypdfium2 raise for a damaged one.
     """
-    side, quality = VIEWED
-    if kind in IMAGES:
-        yield jpeg(upright(file, kind, side), quality).content
-    elif kind == PDF:
-        yield from _render_pdf(file, most)
-    else:
+    if kind == PDF:
+        return _render_pdf(file, number)
+    if kind not in IMAGES:
         raise FileRefused(Reason.NOT_TAKEN)
+    if number != 1:
+        raise FileRefused(Reason.NO_SUCH_PAGE)
+    side, quality = VIEWED
+    return jpeg(upright(file, kind, side), quality).content
 
 
-def _render_pdf(file: BinaryIO, most: int) -> Iterator[bytes]:
+def _render_pdf(file: BinaryIO, number: int) -> bytes:
     side, quality = VIEWED
     with pypdfium2.PdfDocument(file) as document:
-        for number in range(min(most, len(document))):
-            page = document[number]
-            scale = side / max(1.0, *page.get_size())
-            yield jpeg(page.render(scale=scale).to_pil().convert("RGB"), quality).content
-            page.close()
+        if not 1 <= number <= len(document):
+            raise FileRefused(Reason.NO_SUCH_PAGE)
+        page = document[number - 1]
+        scale = side / max(1.0, *page.get_size())
+        return jpeg(page.render(scale=scale).to_pil().convert("RGB"), quality).content

@@ -42,7 +42,7 @@ class Limits:
     seconds: float = 40
 
     def for_files(self, count: int) -> "Limits":
-        """What so many photographs or pages may cost together."""
+        """What so many photographs may cost together."""
         more = min(1 + count // 5, MOST_TIMES)
         return Limits(self.memory_bytes, self.cpu_seconds * more, self.seconds * more)
 
@@ -72,7 +72,7 @@ class Parser:
         return self._popen.poll() is not None
 
     def ask(
-        self, task: str, files: Sequence[IO[bytes]], limits: Limits, most: int = 0
+        self, task: str, files: Sequence[IO[bytes]], limits: Limits, page: int = 0
     ) -> dict[str, Any]:
         """What `task` makes of the files.
 
@@ -81,7 +81,7 @@ class Parser:
         request = {
             "task": task,
             "modes": [file.mode for file in files],
-            "most": most,
+            "page": page,
             "limits": asdict(limits),
         }
         reading, writing = os.pipe()

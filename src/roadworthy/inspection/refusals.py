@@ -15,6 +15,7 @@ class Reason(Enum):
     ENCRYPTED = "is encrypted"
     TOO_LARGE = "is too large to open"
     TOO_MANY_PAGES = "has too many pages"
+    NO_SUCH_PAGE = "has no such page"
     HARMFUL = "has been found harmful"
 
 

@@ -23,10 +23,10 @@ for _encoding in _ENCODINGS:
     codecs.lookup(_encoding)  # a confined process can load nothing more
 
 
-def answer_to(task: str, files: list[BinaryIO], most: int) -> Answer:
+def answer_to(task: str, files: list[BinaryIO], page: int) -> Answer:
     """What `Inspector` asked for, or why the file is refused. Never raises an `Exception`."""
     try:
-        return _TASKS[task](files, most)
+        return _TASKS[task](files, page)
     except FileRefused as refused:
         return {"refused": refused.reason.name}
     except MemoryError:
@@ -35,7 +35,7 @@ def answer_to(task: str, files: list[BinaryIO], most: int) -> Answer:
         return {"refused": Reason.DAMAGED.name, "raised": type(error).__name__}
 
 
-def _inspect(files: list[BinaryIO], most: int) -> Answer:  # noqa: ARG001
+def _inspect(files: list[BinaryIO], page: int) -> Answer:  # noqa: ARG001
     (file,) = files
     kind = _kind(file)
     with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
@@ -52,19 +52,18 @@ def _inspect(files: list[BinaryIO], most: int) -> Answer:  # noqa: ARG001
     return {"type": kind}
 
 
-def _join(files: list[BinaryIO], most: int) -> Answer:  # noqa: ARG001
+def _join(files: list[BinaryIO], page: int) -> Answer:  # noqa: ARG001
     *photographs, target = files
     join([(file, _kind(file)) for file in photographs], target)
     target.flush()
     return {}
 
 
-def _pages(files: list[BinaryIO], most: int) -> Answer:
-    """One after the other into the one file: their sizes say where each begins."""
+def _page(files: list[BinaryIO], page: int) -> Answer:
     file, target = files
-    sizes = [target.write(page) for page in render(file, _kind(file), most)]
+    target.write(render(file, _kind(file), page))
     target.flush()
-    return {"sizes": sizes}
+    return {}
 
 
 def _kind(file: BinaryIO) -> str:
@@ -76,5 +75,5 @@ def _kind(file: BinaryIO) -> str:
 _TASKS: Mapping[str, Callable[[list[BinaryIO], int], Answer]] = {
     "inspect": _inspect,
     "join": _join,
-    "pages": _pages,
+    "page": _page,
 }

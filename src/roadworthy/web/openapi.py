@@ -105,6 +105,8 @@ def _parameters(method: str, operation: Operation) -> Iterable[Schema]:
     for place, names in (("path", operation.in_path), ("query", operation.in_query)):
         for name, description in names.items():
             yield _parameter(place, name, description)
+    for name, description in operation.may_query.items():
+        yield {**_parameter("query", name, description), "required": False}
     for name, description in operation.in_header.items():
         yield _header(name, description)
     yield _header("X-Request-Id", "Comes back in the response; made up when it is not sent")

@@ -20,6 +20,7 @@ from roadworthy.wire.headers import STRICT_TRANSPORT, etag_of, has_already
 from roadworthy.wire.idempotency import LIFETIME as ANSWERS_KEPT
 from roadworthy.wire.idempotency import Idempotency, Keep
 from roadworthy.wire.messages import (
+    KEPT_BY_NOBODY,
     Request,
     Response,
     StreamedResponse,
@@ -40,6 +41,7 @@ from roadworthy.wire.values import Fields, text_value
 
 __all__ = [
     "ANSWERS_KEPT",
+    "KEPT_BY_NOBODY",
     "STRICT_TRANSPORT",
     "Application",
     "BadRequest",

@@ -294,6 +294,10 @@ def _uuid() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
+KEPT_BY_NOBODY = "private, no-store"
+"""Of files: they are personal, and whoever may see one asks for it again."""
+
+
 class Response:
     """What a handler answers.
 
@@ -344,7 +348,7 @@ class StreamedResponse(Response):
         headers: dict[str, str],
     ):
         super().__init__(status, etag=etag, content_type=content_type, headers=headers)
-        self.cache_control = "private, no-store"
+        self.cache_control = KEPT_BY_NOBODY
         self.parts = parts
         self._length = length
         self.done: Callable[[], None] = lambda: None

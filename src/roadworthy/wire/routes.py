@@ -45,6 +45,8 @@ class Operation:
     """What each `{name}` of the path is."""
     in_query: Mapping[str, str] = field(default_factory=dict)
     """What else the query string must say, and what that is."""
+    may_query: Mapping[str, str] = field(default_factory=dict)
+    """What it may say."""
     in_header: Mapping[str, str] = field(default_factory=dict)
     """What headers of its own may say."""
     signed_in: bool = False
