@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.accounts import Throttle
-from roadworthy.accounts.counter import Counter, place_of
+from roadworthy.accounts.counter import Counter
 from roadworthy.database import open_database
 from roadworthy.settings import Limit, load_settings
-from roadworthy.wire import TooManyRequests
+from roadworthy.wire import TooManyRequests, network_of
 from tests.conftest import Place
 from tests.support.client import Answer, Client
 from tests.support.drivers import PASSWORD, Driver, new_driver
@@ -439,4 +439,4 @@ def test_a_clock_that_was_wrong_locks_nobody_out_for_longer(limit: Limit, ahead:
     ],
 )
 def test_places(client: str, place: str) -> None:
-    assert place_of(client) == place
+    assert network_of(client) == place

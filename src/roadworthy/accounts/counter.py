@@ -7,16 +7,12 @@ limit's period is not taken.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
 from roadworthy.settings import Limit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-_OF_ONE_CLIENT = 64
-"""The bits of an IPv6 address that name a network; the rest its client picks (RFC 4291, 2.5.4)."""
 
 
 class Counter(NamedTuple):
@@ -62,16 +58,3 @@ def longest_wait(
 def microseconds(moment: datetime) -> int:
     """`moment` as a number that SQL can add to."""
     return (moment - _EPOCH) // _MICROSECOND
-
-
-def place_of(client: str) -> str:
-    """What counts as one place: an IPv4 address, an IPv6 network."""
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return client
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ip_network((int(address), _OF_ONE_CLIENT), strict=False))
-    return str(address)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
-from roadworthy.accounts.counter import Counter, longest_wait, place_of
+from roadworthy.accounts.counter import Counter, longest_wait
 from roadworthy.accounts.queries import User
 from roadworthy.accounts.throttle_queries import (
     clear_tries,
@@ -17,7 +17,7 @@ from roadworthy.accounts.throttle_queries import (
 from roadworthy.database import Connection, Database
 from roadworthy.mail import CannotBeAddressed, mailable
 from roadworthy.settings import Limits, Settings
-from roadworthy.wire import TooManyRequests
+from roadworthy.wire import TooManyRequests, network_of
 
 TOO_OFTEN = "Too often, for this account or from this address"
 
@@ -60,7 +60,7 @@ class Throttle:
         limits = self._settings.sign_up_limit
         if email is None:
             limits = limits._replace(account=None)
-        counters = self._counters("sign-up", _spelt(email or ""), place_of(client), limits)
+        counters = self._counters("sign-up", _spelt(email or ""), network_of(client), limits)
         await self._take(counters)
 
     async def mail(self, letter: str, email: str, client: str) -> None:
@@ -73,7 +73,7 @@ class Throttle:
         place = self.place(client)
         who = await self._database.read(find_who_signs_in, email, place)
         whose = _spelt(email) if who.seen_at is None else f"{email}\0{place.hex()}"
-        await self._take(self._counters(letter, whose, place_of(client), limits))
+        await self._take(self._counters(letter, whose, network_of(client), limits))
 
     async def sign_in(self, email: str, client: str) -> Attempt:
         """Who would sign in, once the try is counted. Raises a 429 `Refusal` when too often.
@@ -89,7 +89,7 @@ class Throttle:
         """The same, before it is counted; nothing may be answered that depends on the password."""
         now, place = self._clock(), self.place(client)
         known, unknown = (
-            self._sign_in_counters(email, place_of(client), is_known=is_known)
+            self._sign_in_counters(email, network_of(client), is_known=is_known)
             for is_known in (True, False)
         )
         user, seen_at, clear_at = await self._database.read(
@@ -117,7 +117,7 @@ class Throttle:
 
     def place(self, client: str) -> bytes:
         """What is kept of the address of `client`, for `remember_address`."""
-        return self._digest("place", place_of(client))
+        return self._digest("place", network_of(client))
 
     def _sign_in_counters(self, email: str, place: str, *, is_known: bool) -> tuple[Counter, ...]:
         """As many where it is known: who measures the time shall not learn that either."""

@@ -34,6 +34,7 @@ from roadworthy.wire.parameters import (
     nested,
     query_parameters,
 )
+from roadworthy.wire.proxies import network_of
 from roadworthy.wire.queries import erase_answers, purge_answers
 from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
@@ -76,6 +77,7 @@ __all__ = [
     "is_form",
     "json_response",
     "nested",
+    "network_of",
     "part_wanted",
     "purge_answers",
     "query_parameters",

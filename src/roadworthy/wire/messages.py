@@ -3,15 +3,17 @@
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
+    Iterator,
     MutableMapping,
     Sequence,
 )
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from random import getrandbits
 from typing import Any, NamedTuple
@@ -25,8 +27,9 @@ from roadworthy.wire.errors import (
     RequestTimeout,
     ServiceUnavailable,
     TooLarge,
+    TooManyRequests,
 )
-from roadworthy.wire.proxies import Networks, client_behind
+from roadworthy.wire.proxies import Networks, client_behind, network_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,6 +49,8 @@ SLOWEST_BYTES_A_SECOND = 8 * 1024
 """Of a body taken part by part, after its first `BODY_SECONDS`: a poor signal does better."""
 MOST_STREAMS = 256
 """Bodies that are taken part by part in this process at once."""
+MOST_STREAMS_OF_ONE_PLACE = 128
+"""Of those: nobody alone, with however many accounts, takes the room of all."""
 PART_BYTES = 256 * 1024
 PART_SECONDS = 1
 """What arrived is handed on when it is as much, or has waited as long, once more arrives."""
@@ -199,19 +204,16 @@ class Request:
             _arriving.size -= len(body)
         return bytes(body)
 
-    async def parts(self, most: int) -> AsyncIterator[bytes]:
+    async def parts(self, most: int) -> AsyncGenerator[bytes, None]:
         """The body of at most `most` bytes, part by part as it arrives.
 
-        Raises a 400, 408, 413 or 503 `Refusal`; use it once, in place of `body`.
+        Raises a 400, 408, 413, 429 or 503 `Refusal`; use it once, in place of `body`.
         """
         declared = self.headers.get(b"content-length")
         if declared is not None and int(declared) > most:
             raise TooLarge(most)
-        if _arriving.streams >= MOST_STREAMS:
-            raise ServiceUnavailable
-        _arriving.streams += 1
         began, size = time.monotonic(), 0
-        try:
+        with _arriving.stream(network_of(self.client)):
             while not self._is_received:
                 seconds = BODY_SECONDS + size / SLOWEST_BYTES_A_SECOND
                 part, trouble = await self._part_within(began + seconds - time.monotonic())
@@ -222,8 +224,6 @@ class Request:
                     yield part
                 if trouble:
                     raise trouble
-        finally:
-            _arriving.streams -= 1
 
     async def _part_within(self, seconds: float) -> tuple[bytes, Refusal | None]:
         """Some of what arrives, as a server hands it out in small pieces, and why no more does."""
@@ -271,8 +271,24 @@ class Request:
 class _Arriving:
     """The bodies that are not yet whole: slow clients shall not fill the memory, or the disk."""
 
-    size = 0
-    streams = 0
+    def __init__(self) -> None:
+        self.size = 0
+        self._streams: Counter[str] = Counter()
+
+    @contextmanager
+    def stream(self, place: str) -> Iterator[None]:
+        """While a body is taken part by part. Raises a 429 or 503 `Refusal` for want of room."""
+        if self._streams[place] >= MOST_STREAMS_OF_ONE_PLACE:
+            raise TooManyRequests(1)
+        if self._streams.total() >= MOST_STREAMS:
+            raise ServiceUnavailable
+        self._streams[place] += 1
+        try:
+            yield
+        finally:
+            self._streams[place] -= 1
+            if not self._streams[place]:
+                del self._streams[place]
 
 
 _arriving = _Arriving()

@@ -1,8 +1,11 @@
 """Who asks, when proxies stand in between: by `X-Forwarded-For`, as far as it can be believed."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
+
+_OF_ONE_CLIENT = 64
+"""The bits of an IPv6 address that name a network; the rest its client picks (RFC 4291, 2.5.4)."""
 
 
 def client_behind(peer: str, forwarded_for: str, trusted: Networks) -> str:
@@ -39,3 +42,16 @@ def _address(entry: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def network_of(client: str) -> str:
+    """What counts as one place: an IPv4 address, an IPv6 network."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ip_network((int(address), _OF_ONE_CLIENT), strict=False))
+    return str(address)
