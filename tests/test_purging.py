@@ -1,5 +1,6 @@
 """What nobody holds goes, and nothing that somebody holds: whatever happens in between."""
 
+import itertools
 import os
 import secrets
 import threading
@@ -14,10 +15,12 @@ import pytest
 from sqlalchemy import update
 
 from roadworthy.storage import new_key
-from tests.conftest import SOAK, Filing, Place, Running
+from tests.conftest import SOAK, Filing, Place
 from tests.support.blobs import attach, followed, pdf, upload, upload_blob
 from tests.support.client import Client
-from tests.support.drivers import Driver, new_driver, with_profile
+from tests.support.drivers import PROFILE_PATH, Driver, new_driver, with_profile
+from tests.support.multipart import BOUNDARY, Part, multipart
+from tests.support.resumable import begin
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
 
@@ -65,6 +68,7 @@ def _age(tables: Tables, folder: Path) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=2)
     waits = update(blobs).where(blobs.c.unattached_since.is_not(None))
     tables.execute(waits.values(unattached_since=long_ago, created_at=long_ago))
+    tables.execute(update(tables["uploads"]).values(expires_at=long_ago))
     tables.execute(update(jobs).values(run_at=long_ago, leased_until=None))
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):
@@ -167,16 +171,23 @@ def test_with_an_empty_database_nothing_is_swept(filed: Filing, settings: dict[s
 
 @pytest.mark.parametrize("storage_kind", ["local"], indirect=True)
 def test_killed_in_the_middle_nothing_is_half_there(
-    place: Place, settings: dict[str, str], start: Start, storage_kind: str
+    place: Place,
+    settings: dict[str, str],
+    start: Start,
+    new_filing: Callable[[Service], Filing],
 ) -> None:
-    """No place without its bytes, and after `maintain` no bytes that nothing holds."""
-    assert storage_kind == "local"
+    """No place without its bytes, and after `maintain` no bytes that nothing holds.
+
+    However they were sent: announced and put, resumed, or in a form.
+    """
     tables = open_tables(place.url)
-    drivers = [with_profile(tables, new_driver(tables)) for _ in range(CLIENTS)]
+    drivers: list[Driver] = []
     answered = 0
     for _ in range(KILLS):
+        fresh = [with_profile(tables, new_driver(tables)) for _ in range(CLIENTS)]
+        drivers += fresh  # who hands in a lot has to wait for the next day
         service = start(place.folder, settings)
-        busy = [_Busy(service.url, driver) for driver in drivers]
+        busy = [_Busy(service.url, driver) for driver in fresh]
         for each in busy:
             each.start()
         until = time.monotonic() + 20
@@ -188,6 +199,7 @@ def test_killed_in_the_middle_nothing_is_half_there(
             each.join()
         answered += sum(each.attached for each in busy)
     assert answered > 0, "nothing was attached"
+    assert tables.rows("uploads"), "nothing was resumed"
 
     service = start(place.folder, settings)
     client = Client(service.url)
@@ -203,10 +215,11 @@ def test_killed_in_the_middle_nothing_is_half_there(
     assert attached > 0
     service.stop()
 
-    filed = Filing(Running(place, service, tables), None)
+    filed = new_filing(service)
     _age(tables, place.folder / "files")
     assert run("maintain", settings=settings).returncode == 0
     assert filed.keys() == _keys_held(tables)
+    assert tables.rows("upload_parts") == []
     assert list((place.folder / "files" / "incoming").iterdir()) == []
     tables.close()
 
@@ -221,15 +234,28 @@ class _Busy(threading.Thread):
 
     def run(self) -> None:
         client = Client(self._url)
+        ways = itertools.cycle([self._put, self._resume, self._send_in_a_form])
         with suppress(OSError, HTTPException):
             while True:
-                content = pdf(filler=300_000)
-                signed_id = upload(client, self._driver, content)
-                slot = secrets.choice(["cv", "dbs", "documents"])
-                attach(
-                    client,
-                    self._driver,
-                    **{slot: [signed_id] if slot == "documents" else signed_id},
-                )
+                next(ways)(client, pdf(filler=300_000))
                 self.attached += 1
         client.close()
+
+    def _put(self, client: Client, content: bytes) -> None:
+        self._attach(client, upload(client, self._driver, content))
+
+    def _resume(self, client: Client, content: bytes) -> None:
+        begun, half = begin(client, self._driver, len(content)), len(content) // 2
+        assert begun.append(client, 0, content[:half]).status == 204
+        answer = begun.append(client, half, content[half:])
+        self._attach(client, answer.header("upload-signed-id") or "")
+
+    def _attach(self, client: Client, signed_id: str) -> None:
+        slot = secrets.choice(["cv", "dbs", "documents"])
+        attach(client, self._driver, **{slot: [signed_id] if slot == "documents" else signed_id})
+
+    def _send_in_a_form(self, client: Client, content: bytes) -> None:
+        body = multipart([Part("profile[cv]", content, "cv.pdf", "application/pdf")])
+        form = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+        answer = client.send("PATCH", PROFILE_PATH, {**self._driver.signed, **form}, body)
+        assert answer.status == 200, answer
