@@ -25,25 +25,27 @@ from roadworthy.documents.leaving import begun
 from roadworthy.documents.links import Links, Outlook
 from roadworthy.documents.moving import Moved, Moving
 from roadworthy.documents.pages import Pages
-from roadworthy.documents.purging import Failures, Going, Purging
-from roadworthy.documents.queries import (
+from roadworthy.documents.placing_queries import (
     NotAttachable,
     Placing,
     TooManySubmissions,
     attached_files,
-    create_blob_of_ours,
-    erase_files,
-    hold_blob,
     place_files,
-    record_view,
+    take_out_files,
+)
+from roadworthy.documents.purge_queries import erase_files
+from roadworthy.documents.purging import Failures, Going, Purging
+from roadworthy.documents.queries import (
+    create_blob_of_ours,
+    hold_blob,
     release_blobs,
     size_held,
     size_stored,
-    take_out_files,
 )
 from roadworthy.documents.routes import DocumentRoutes
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.tables import attachments, blobs, file_views, submissions
+from roadworthy.documents.view_queries import record_view
 from roadworthy.documents.view_routes import ViewRoutes
 from roadworthy.documents.wanted import Wanted, judge_files
 

@@ -11,13 +11,8 @@ from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
 from roadworthy.documents.blob import joined_name, refusal_in
 from roadworthy.documents.files import Files
-from roadworthy.documents.queries import (
-    Blob,
-    find_blob,
-    find_blobs,
-    find_placed,
-    mark_inspected,
-)
+from roadworthy.documents.placing_queries import find_placed
+from roadworthy.documents.queries import Blob, find_blob, find_blobs, mark_inspected
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Named
 from roadworthy.inspection import IMAGES, PDF, FileRefused, Inspector, InspectorBusy, ScannerAway

@@ -12,15 +12,8 @@ from datetime import datetime, timedelta
 from roadworthy.database import Busy, Database, Unavailable
 from roadworthy.documents.blob import NewBlob, too_big
 from roadworthy.documents.leaving import Leaving
-from roadworthy.documents.queries import (
-    Blob,
-    TooManyBlobs,
-    condemn_blobs,
-    create_blob,
-    find_blob,
-    forget_bytes,
-    mark_uploaded,
-)
+from roadworthy.documents.purge_queries import condemn_blobs, forget_bytes
+from roadworthy.documents.queries import Blob, TooManyBlobs, create_blob, find_blob, mark_uploaded
 from roadworthy.storage import SpooledFile, Storage, StorageAway, TooLong, new_key
 from roadworthy.wire import NotFound, TooManyRequests, Unprocessable
 from roadworthy.wire.values import INVALID, Refused

@@ -15,15 +15,8 @@ from typing import Any
 
 from roadworthy.database import Database
 from roadworthy.documents.blob import LIFETIME
-from roadworthy.documents.queries import (
-    Blob,
-    find_blob,
-    find_by_keys,
-    find_stored,
-    has_blobs,
-    known_keys,
-    note_storage,
-)
+from roadworthy.documents.purge_queries import has_blobs, known_keys
+from roadworthy.documents.queries import Blob, find_blob, find_by_keys, find_stored, note_storage
 from roadworthy.storage import NotStored, Storage, TooLong
 
 AT_ONCE = 8

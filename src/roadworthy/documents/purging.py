@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from roadworthy.database import Database
 from roadworthy.documents.blob import DBS_IMAGE_LIFETIME, LIFETIME
-from roadworthy.documents.queries import (
+from roadworthy.documents.purge_queries import (
     condemn_blobs,
     condemn_outlived,
     find_condemned,

@@ -15,12 +15,7 @@ from roadworthy.documents.blob import (
     judge_blob,
 )
 from roadworthy.documents.files import Files, too_many_requests
-from roadworthy.documents.queries import (
-    Blob,
-    TooManyBlobs,
-    create_blob,
-    find_blob_to_upload,
-)
+from roadworthy.documents.queries import Blob, TooManyBlobs, create_blob, find_blob_to_upload
 from roadworthy.documents.schemas import BlobBody, Direct
 from roadworthy.documents.signatures import Signatures
 from roadworthy.storage import Upload, new_key

@@ -15,8 +15,8 @@ from roadworthy.documents.files import Files
 from roadworthy.documents.leaving import begun
 from roadworthy.documents.links import VIEW_PATH
 from roadworthy.documents.pages import PAGE_TYPE, Pages
-from roadworthy.documents.queries import Viewable, find_viewable, record_view
 from roadworthy.documents.signatures import Permission, Signatures
+from roadworthy.documents.view_queries import Viewable, find_viewable, record_view
 from roadworthy.storage import Download
 from roadworthy.wire import (
     KEPT_BY_NOBODY,
