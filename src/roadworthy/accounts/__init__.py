@@ -5,23 +5,11 @@ from roadworthy.accounts.digests import MOST_BCRYPT_COST, bcrypt_cost
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.kinds import KindsInUse
 from roadworthy.accounts.letters import AccountLetters
+from roadworthy.accounts.link_queries import Link, find_addressee, keep_link, purge_links
 from roadworthy.accounts.links import Purpose, digest_of, link_token
 from roadworthy.accounts.own_routes import OwnAccountRoutes
 from roadworthy.accounts.passwords import Passwords
-from roadworthy.accounts.queries import (
-    ClosedAccount,
-    Link,
-    SignedIn,
-    erase_account,
-    erase_traces,
-    find_addressee,
-    find_closed,
-    keep_link,
-    purge_links,
-    purge_revoked_tokens,
-    purge_sessions,
-    token_is_revoked,
-)
+from roadworthy.accounts.queries import ClosedAccount, erase_account, erase_traces, find_closed
 from roadworthy.accounts.recovery import CONFIRMATION_TOKEN, RESET_TOKEN, Recovery
 from roadworthy.accounts.recovery_routes import RecoveryRoutes
 from roadworthy.accounts.requests import user_parameters
@@ -34,6 +22,12 @@ from roadworthy.accounts.restored import (
 )
 from roadworthy.accounts.routes import AccountRoutes
 from roadworthy.accounts.schemas import Done
+from roadworthy.accounts.session_queries import (
+    SignedIn,
+    purge_revoked_tokens,
+    purge_sessions,
+    token_is_revoked,
+)
 from roadworthy.accounts.signing_in import SigningIn
 from roadworthy.accounts.tables import (
     known_addresses,

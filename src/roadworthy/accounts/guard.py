@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from roadworthy.accounts.queries import SignedIn, find_signed_in
+from roadworthy.accounts.session_queries import SignedIn, find_signed_in
 from roadworthy.accounts.tokens import TokenRefused, Tokens, bearer
 from roadworthy.database import Database
 from roadworthy.wire import Request

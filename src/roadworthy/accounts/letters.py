@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from roadworthy.accounts.link_queries import Link, keep_link
 from roadworthy.accounts.links import LIFETIMES, Purpose, digest_of, link_token
-from roadworthy.accounts.queries import Link, keep_link
 from roadworthy.database import Database
 from roadworthy.mail import About, Letter, Writer
 

@@ -7,20 +7,15 @@ from typing import Any
 from roadworthy.accounts.account import judge_change, judge_secret, refuse
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.letters import ADDRESS_CHANGED, CONFIRMATION, PASSWORD_CHANGED
+from roadworthy.accounts.link_queries import drop_links
 from roadworthy.accounts.links import Purpose
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import (
-    Session,
     User,
     change_user,
     close_account,
-    drop_links,
-    end_session,
-    end_sessions,
     find_account,
-    find_sessions,
     is_email_taken,
-    keep_session,
 )
 from roadworthy.accounts.requests import origin_of, to_the_millisecond, user_parameters
 from roadworthy.accounts.schemas import (
@@ -35,6 +30,13 @@ from roadworthy.accounts.schemas import (
     Sessions,
     shown,
     shown_session,
+)
+from roadworthy.accounts.session_queries import (
+    Session,
+    end_session,
+    end_sessions,
+    find_sessions,
+    keep_session,
 )
 from roadworthy.accounts.throttle import TOO_OFTEN, Throttle
 from roadworthy.accounts.throttle_queries import give_tries_back

@@ -6,16 +6,10 @@ from typing import Any
 
 from roadworthy.accounts.account import judge_new_password, judge_secret
 from roadworthy.accounts.letters import PASSWORD_CHANGED
+from roadworthy.accounts.link_queries import Addressee, drop_links, find_addressee, use_link
 from roadworthy.accounts.links import Purpose, digest_of
 from roadworthy.accounts.passwords import Passwords
-from roadworthy.accounts.queries import (
-    Addressee,
-    confirm_address,
-    drop_links,
-    find_addressee,
-    set_password,
-    use_link,
-)
+from roadworthy.accounts.queries import confirm_address, set_password
 from roadworthy.accounts.requests import to_the_millisecond
 from roadworthy.accounts.throttle import Throttle
 from roadworthy.database import Connection, Database

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from roadworthy.accounts.queries import Origin
+from roadworthy.accounts.session_queries import Origin
 from roadworthy.wire import Parameters, Request, nested
 
 LONGEST_USER_AGENT = 255

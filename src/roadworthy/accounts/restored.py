@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import delete, exists, func, or_, select, update
 
-from roadworthy.accounts.queries import end_account, end_token
+from roadworthy.accounts.queries import end_account
+from roadworthy.accounts.session_queries import end_token
 from roadworthy.accounts.tables import mailed_links, sessions, users
 from roadworthy.database import Connection
 from roadworthy.tombstones import Tombstone

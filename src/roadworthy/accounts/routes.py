@@ -7,15 +7,7 @@ from typing import Any
 from roadworthy.accounts.account import NewAccount, judge_sign_up, refuse, stored_address
 from roadworthy.accounts.letters import CONFIRMATION
 from roadworthy.accounts.passwords import Passwords
-from roadworthy.accounts.queries import (
-    Origin,
-    Session,
-    User,
-    create_user,
-    is_email_taken,
-    keep_session,
-    revoke_token,
-)
+from roadworthy.accounts.queries import User, create_user, is_email_taken
 from roadworthy.accounts.requests import origin_of, to_the_millisecond, user_parameters
 from roadworthy.accounts.schemas import (
     ACCOUNT_EXAMPLE,
@@ -26,6 +18,7 @@ from roadworthy.accounts.schemas import (
     Account,
     shown,
 )
+from roadworthy.accounts.session_queries import Origin, Session, keep_session, revoke_token
 from roadworthy.accounts.signing_in import WRONG, SigningIn
 from roadworthy.accounts.throttle import TOO_OFTEN, Throttle
 from roadworthy.accounts.throttle_queries import remember_address

@@ -3,7 +3,8 @@
 import msgspec
 
 from roadworthy.accounts.account import ADDRESS_SPACES, LONGEST_PASSWORD, SHORTEST_PASSWORD
-from roadworthy.accounts.queries import Session, User
+from roadworthy.accounts.queries import User
+from roadworthy.accounts.session_queries import Session
 from roadworthy.wire import Parameter, instant_text, shapes
 from roadworthy.wire.shapes import Shape
 

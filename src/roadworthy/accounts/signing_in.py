@@ -10,15 +10,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from roadworthy.accounts.passwords import Passwords
-from roadworthy.accounts.queries import (
+from roadworthy.accounts.queries import User, find_user_by_email, renew_digest
+from roadworthy.accounts.session_queries import (
     Origin,
     Session,
-    User,
     drop_session,
-    find_user_by_email,
     open_session,
     prove_session,
-    renew_digest,
 )
 from roadworthy.accounts.throttle import Attempt, Throttle
 from roadworthy.accounts.throttle_queries import give_tries_back, remember_address

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 
-from roadworthy.accounts import Guard
-from roadworthy.accounts.queries import SignedIn
+from roadworthy.accounts import Guard, SignedIn
 from roadworthy.database import Busy, Unavailable
 from roadworthy.documents import Signatures
 from roadworthy.storage import StorageAway
