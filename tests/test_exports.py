@@ -493,7 +493,7 @@ def test_the_index_leaves_out_only_what_machines_read() -> None:
     for_machines = {
         *("id", "user_id", "profile_id", "version", "jti", "position", "viewer_id"),
         *("checksum", "content_type", "detected_type", "service_name", "name", "metadata"),
-        *("uploaded_at", "unattached_since"),
+        *("uploaded_at", "unattached_since", "is_proven"),
     } | SECRET
     for name, table in {"account": users, **OF_DRIVERS, **OF_PROFILES}.items():
         words = set(LABELS.get(name, ())) | elsewhere.get(name, set())

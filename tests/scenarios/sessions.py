@@ -49,9 +49,9 @@ def _signed_in(stage: Stage) -> None:
 
 def _others_try(stage: Stage) -> None:
     """Somebody's password is being verified; the service was stopped as another was answered."""
-    driver, mine = stage.driver, stage.driver.id
-    add_session(stage.tables, driver, _own(stage), created_at=NOW, is_proven=False)
-    add_session(stage.tables, driver, f"trying-at-{mine}", created_at=NOW, is_proven=False)
+    driver, mine, now = stage.driver, stage.driver.id, datetime.now(UTC)
+    add_session(stage.tables, driver, _own(stage), created_at=now, is_proven=False)
+    add_session(stage.tables, driver, f"trying-at-{mine}", created_at=now, is_proven=False)
     add_session(stage.tables, driver, f"phone-of-{mine}", created_at=NOW - DAY / 2, is_proven=False)
 
 

@@ -52,7 +52,7 @@ class SigningIn:
         self._passwords = passwords
         self._throttle = throttle
         self._clock = clock
-        self._settling: dict[asyncio.Task[None], str] = {}
+        self._settling: dict[asyncio.Task[None], Candidate] = {}
 
     async def sign_in(
         self, email: str, password: str, audience: str | None, origin: Origin
@@ -62,7 +62,7 @@ class SigningIn:
         Raises a 401, 429 or 503 `Refusal`.
         """
         with self._passwords.in_line(self._throttle.place(origin.address)):
-            await self._settled(email)
+            await self._settled(email, origin)
             attempt = await self._throttle.may_sign_in(email, origin.address)
             for look in range(MOST_LOOKS):
                 candidate = self._candidate(email, attempt, audience, origin)
@@ -77,9 +77,13 @@ class SigningIn:
         if self._settling:
             await asyncio.wait(set(self._settling))
 
-    async def _settled(self, email: str) -> None:
-        """Tries at one account, one after the other, see what those before them left."""
-        theirs = [settling for settling, whose in self._settling.items() if whose == email]
+    async def _settled(self, email: str, origin: Origin) -> None:
+        """Tries at one account or from one address, one after the other, see what was left."""
+        theirs = [
+            settling
+            for settling, earlier in self._settling.items()
+            if earlier.user.email == email or earlier.origin.address == origin.address
+        ]
         if theirs:
             await asyncio.wait(theirs)
 
@@ -120,7 +124,7 @@ class SigningIn:
     def _afterwards(self, candidate: "Candidate", renewed: str | None, *, is_proven: bool) -> None:
         """Nobody waits for it; who is refused causes as much of it, whether they exist or not."""
         settling = asyncio.create_task(self._settle(candidate, renewed, is_proven=is_proven))
-        self._settling[settling] = candidate.user.email
+        self._settling[settling] = candidate
         settling.add_done_callback(self._settling.pop)
 
     async def _settle(

@@ -60,30 +60,42 @@ class Checking:
     async def _check(
         self, user_id: int, profile_id: int | None, wanted: Named, made: list[int]
     ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
-        placed: dict[int, str] = {}
-        if profile_id is not None and any(wanted.values()):
-            placed = await self._database.read(find_placed, user_id, profile_id)
         placing: dict[str, list[int]] = {}
         errors: dict[str, list[str]] = {}
-        for slot, signed_ids in wanted.items():
+        named, placed = await self._found(user_id, profile_id, wanted)
+        for slot, blobs in named.items():
             try:
-                placing[slot] = await self._check_slot(user_id, slot, signed_ids, placed, made)
+                placing[slot] = await self._check_slot(user_id, slot, blobs, placed, made)
             except Refused as refused:
                 errors[slot] = [str(refused)]
             except (InspectorBusy, ScannerAway):
                 raise ServiceUnavailable(RETRY_SECONDS) from None
         return placing, errors
 
+    async def _found(
+        self, user_id: int, profile_id: int | None, wanted: Named
+    ) -> tuple[dict[str, list[Blob] | None], dict[int, str]]:
+        """The blobs for each slot, none where one is unknown, and where the driver's are now.
+
+        In this order: one that another request attaches in between waits no more, and is there.
+        """
+        named = {slot: await self._named(signed_ids) for slot, signed_ids in wanted.items()}
+        if profile_id is None or not any(named.values()):
+            return named, {}
+        return named, await self._database.read(find_placed, user_id, profile_id)
+
     async def _check_slot(
         self,
         user_id: int,
         slot: str,
-        signed_ids: Sequence[str],
+        named: Sequence[Blob] | None,
         placed: Mapping[int, str],
         made: list[int],
     ) -> list[int]:
+        if named is None:
+            raise Refused(INVALID)
         blobs = []
-        for blob in await self._named(signed_ids):
+        for blob in named:
             if placed.get(blob.id) == slot:
                 blobs.append(blob)
             elif blob.may_be_attached(user_id, self._clock()):
@@ -94,11 +106,11 @@ class Checking:
             return [await self._joined_or_discarded(user_id, blobs, made)]
         return [blob.id for blob in blobs]
 
-    async def _named(self, signed_ids: Sequence[str]) -> list[Blob]:
+    async def _named(self, signed_ids: Sequence[str]) -> list[Blob] | None:
         ids = dict.fromkeys(self._signatures.blob_of(signed_id) for signed_id in signed_ids)
         found = await self._database.read(find_blobs, [each for each in ids if each]) if ids else {}
         if len(found) < len(ids):
-            raise Refused(INVALID)
+            return None
         return [found[blob_id] for blob_id in ids if blob_id]
 
     async def _checked(self, blob: Blob, slot: str) -> Blob:
