@@ -60,7 +60,7 @@ from tests.support.service import COMMAND, Service, environment, run
 from tests.support.tables import Tables, open_tables
 from tests.support.tokens import claims, forge
 
-USERS_MOVED = 100_000 if SOAK else 3_000
+USERS_MOVED = 100_000 if SOAK else 1_500
 PROFILES_MOVED = USERS_MOVED - 100
 TOKENS_REVOKED = 500
 PATIENCE = 300

@@ -1,5 +1,6 @@
 """The `roadworthy` command. Errors are one line that says what to do."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,10 @@ STEP_BACK = 5
 """How nice a backup is: who answers requests has three times its share of a processor."""
 
 MOST_SHOWN = 20
+
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
+"""What is loaded at the start stays: to look at it for cycles 28 times as often, as is usual, took
+a seventh of the start."""
 
 COMMAND_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -461,6 +466,7 @@ def _table(*headings: str) -> Table:
 
 def main() -> None:
     """Entry point: as click runs it, with every error as one line."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     os.umask(0o077)  # what we make in the data folder is for nobody else
     try:
         cli(prog_name="roadworthy", standalone_mode=False)

@@ -45,7 +45,6 @@ BYTES_OF_A_CONNECTION = 300 * 1024
 """At most (measured: with as much of a header as is taken in, sent slowly)."""
 FILES_BESIDE_CONNECTIONS = 256
 STOP_SECONDS = 30
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -124,7 +123,6 @@ def _spare_what_stays() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def pair_files(settings: Settings) -> PairFiles | None:

@@ -4,18 +4,20 @@ import asyncio
 import os
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import structlog
 from sqlalchemy import Connection, NullPool
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable
 from roadworthy.database.outage import AWAY, outage_reason
 from roadworthy.telemetry import metrics
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 log = structlog.get_logger()
 
@@ -68,8 +70,10 @@ class PostgreSQL(Database):
 
 def postgresql_engine(
     url: str, *, statement_seconds: float | None = STATEMENT_SECONDS
-) -> AsyncEngine:
+) -> "AsyncEngine":
     """An engine for `url`, which asyncpg itself reads: libpq's `sslmode` and the like work."""
+    # It brings the ORM along, for which no process that serves from SQLite should have to wait.
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(
@@ -106,7 +110,7 @@ def _in_transaction(
 class _Kept:
     """A connection as SQLAlchemy's two faces and the driver know it."""
 
-    asynchronous: AsyncConnection
+    asynchronous: "AsyncConnection"
     synchronous: Connection
     driver: Any
 
@@ -114,7 +118,7 @@ class _Kept:
 class _Connections:
     """At most `CONNECTIONS`; the one used last goes first, as its statements are warm."""
 
-    def __init__(self, engine: AsyncEngine, name: str):
+    def __init__(self, engine: "AsyncEngine", name: str):
         self._engine = engine
         self._name = name
         self._idle: list[_Kept] = []
