@@ -33,6 +33,10 @@ http {{
         listen 127.0.0.1:{port};
         root {folder}/files;
         dav_methods PUT;
+        location /copied/ {{
+            sendfile off;
+            alias {folder}/files/;
+        }}
     }}
 }}
 """
@@ -40,7 +44,11 @@ http {{
 
 @contextmanager
 def nginx(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Its address, and the folder in which its files lie; one process that serves, as ours."""
+    """Its address, and the folder in which its files lie; one process that serves, as ours.
+
+    What is below `/copied/` are the same files, sent as nginx does unless it is told to leave that
+    to the kernel: read into memory, and written from there.
+    """
     files = folder / "files"
     files.mkdir(parents=True)
     port = free_port()

@@ -44,8 +44,10 @@ def measure_files(kind: str, quick: bool) -> Iterator[Finding]:  # noqa: FBT001
         with service(database) as server, nginx(database.folder / "nginx") as (url, folder):
             (folder / "down.pdf").write_bytes(content)
             ours = [_download(server, next(drivers), content)] * FILES
-            theirs = [Transfer("GET", f"{url}/down.pdf", len(content))] * FILES
-            yield _finding(kind, "downloads", [_in_turn(ours, theirs) for _ in range(rounds + 1)])
+            for path, how in (("down.pdf", ""), ("copied/down.pdf", " without sendfile")):
+                theirs = [Transfer("GET", f"{url}/{path}", len(content))] * FILES
+                measured = [_in_turn(ours, theirs) for _ in range(rounds + 1)]
+                yield _finding(kind, "downloads", measured, how)
             uploads = []
             for _ in range(rounds + 1):
                 ours = _uploads(server, drivers, content, FILES)
@@ -64,12 +66,12 @@ def _in_turn(ours: list[Transfer], theirs: list[Transfer]) -> tuple[float, float
     return megabytes_per_second(ours, CONNECTIONS), megabytes_per_second(theirs, CONNECTIONS)
 
 
-def _finding(kind: str, what: str, measured: list[tuple[float, float]]) -> Finding:
+def _finding(kind: str, what: str, measured: list[tuple[float, float]], how: str = "") -> Finding:
     """Of every round but the first, which warms up."""
     ours, theirs = (median(rates) for rates in zip(*measured[1:], strict=True))
     return Finding(
         kind,
-        f"{what} of {MEGABYTES} MB, throughput over nginx's",
+        f"{what} of {MEGABYTES} MB, throughput over nginx's{how}",
         median(one / other for one, other in measured[1:]),
         "x",
         0.5,
