@@ -64,8 +64,8 @@ class Process:
     def _family(self) -> list[int]:
         family = [self.popen.pid]
         for pid in family:
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                with suppress(OSError):
+            with suppress(OSError):  # it has just ended
+                for children in Path(f"/proc/{pid}/task").glob("*/children"):
                     family += map(int, children.read_text().split())
         return family
 

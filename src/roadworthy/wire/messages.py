@@ -88,6 +88,7 @@ class Request:
         "_peer",
         "_receive",
         "_scope",
+        "_to_come",
         "_trusted_proxies",
         "captured",
         "form",
@@ -116,9 +117,14 @@ class Request:
         """What its body says, where that came part by part and is not kept."""
         self._receive = receive
         self._body: bytes | None = None
-        self._is_received = scope["http_version"] in {"1.0", "1.1"} and not (
-            b"content-length" in self.headers or b"transfer-encoding" in self.headers
-        )
+        self._to_come = self._declared_bytes()
+        self._is_received = self._to_come == 0
+
+    def _declared_bytes(self) -> int | None:
+        """How long the body is; `None` when only its end will tell (RFC 9112, 6.3)."""
+        if b"transfer-encoding" in self.headers:
+            return None
+        return int(self.headers.get(b"content-length", 0))
 
     def require_modest_head(self) -> None:
         """Raise `HeadTooLarge` where reading what it says could take long."""
@@ -247,8 +253,10 @@ class Request:
         if message["type"] == "http.disconnect":
             # Its framing is broken, or the client hung up, and nobody waits for the answer.
             raise BadRequest("the body ended before it was whole")
-        self._is_received = not message.get("more_body", False)
         part: bytes = message.get("body", b"")
+        if self._to_come is not None:  # to be told that it is whole would take as long again
+            self._to_come -= len(part)
+        self._is_received = self._to_come == 0 or not message.get("more_body", False)
         return part
 
     async def discard_rest(self) -> bool:
