@@ -644,6 +644,16 @@ def test_the_passphrase_of_another(home: Home, elsewhere: Home) -> None:
     assert not elsewhere.data.exists()
 
 
+@pytest.mark.parametrize("name", [".", "gone.backup"])
+def test_what_is_no_file_is_said_to_be_none(elsewhere: Home, name: str) -> None:
+    backup = elsewhere.backups / name
+    with pytest.raises(BackupError) as refusal:
+        restore_backup(load_settings(elsewhere.settings), backup, PASSPHRASE, None, _watch_nothing)
+
+    assert str(refusal.value) == f"{backup} is no file: name the backup itself"
+    assert not elsewhere.data.exists()
+
+
 def test_where_there_is_something_nothing_is_restored(home: Home, elsewhere: Home) -> None:
     backup = home.back_up()
     before = {path: path.stat().st_mtime_ns for path in home.data.rglob("*")}

@@ -53,6 +53,8 @@ def restore_backup(
     Raises `BackupError`, and `MigrationError` when the database cannot be brought to this release.
     """
     database = _database_name(settings)
+    if not backup.is_file():
+        raise BackupError(f"{backup} is no file: name the backup itself")
     tombstones, unread = _tombstones(settings, backup, copies)
     try:
         with _empty_folder(settings) as folder:
