@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
@@ -27,6 +29,11 @@ from roadworthy.backup.queries import MARGIN
 from roadworthy.backup.sealed import CHUNK, Opener, Sealer
 from roadworthy.migrations import HEAD, migrate
 from roadworthy.settings import load_settings
+from roadworthy.tombstones.queries import (
+    MOST_FOLDERS,
+    find_backup_folders,
+    remember_backup_folder,
+)
 from tests.conftest import SETTINGS, Place
 from tests.support.client import Client
 from tests.support.crowd import Crowd
@@ -371,6 +378,37 @@ def test_beside_backups_tombstones_are_noted_as_long_as_they_can_be_reached(
     start(tmp_path / "again", home.settings).stop()
     noted = [json.loads(line)["jti"] for line in _lines(home.backups / "tombstones")]
     assert noted == [payload_of(driver.token)["jti"] for driver in (first, second)]
+
+
+def test_an_older_backup_in_another_folder_revives_nothing_either(
+    home: Home, elsewhere: Home, tables: Tables, start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    signs_out, leaves = new_driver(tables), new_driver(tables)
+    keep_session(tables, signs_out)
+    service = start(tmp_path, home.settings)
+    old = home.back_up()
+    Home(home.data, tmp_path / "newer").back_up()
+    client = connect(service.url)
+    sign_out(client, signs_out)
+    assert client.send("DELETE", USERS, leaves.signed).status == 204
+    service.stop()
+    shutil.rmtree(home.data)
+    said = elsewhere.command("restore", str(old))
+
+    assert "tokens: 1, passwords: 0, accounts: 1." in said
+    client = connect(start(tmp_path / "restored", elsewhere.settings).url)
+    assert look(client, signs_out.token) == (401, {"error": "revoked token"})
+    assert look(client, leaves.token) == (401, {"error": "nil user"})
+
+
+def test_copies_are_kept_beside_a_month_of_backups(tables: Tables) -> None:
+    """However many folders there are; one that is used again counts as the latest."""
+    for day in (*range(MOST_FOLDERS + 3), 5):
+        now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day if day != 5 else 99)
+        tables.inspect(partial(remember_backup_folder, folder=f"/{day}", now=now))
+    found = tables.inspect(find_backup_folders)
+
+    assert found == ["/5", *(f"/{day}" for day in range(MOST_FOLDERS + 2, 2, -1) if day != 5)]
 
 
 def test_a_rehearsal_elsewhere_notes_nothing_beside_the_backups(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from roadworthy.accounts import Throttle
 from roadworthy.accounts.counter import Counter
+from roadworthy.accounts.throttle_queries import leave_no_trace
 from roadworthy.database import open_database
 from roadworthy.settings import Limit, load_settings
 from roadworthy.wire import TooManyRequests, network_of
@@ -257,6 +258,22 @@ def test_who_holds_a_token_learns_of_no_address(
         assert list(others[0].json["errors"]) == ["current_password"]
 
 
+def test_who_knows_the_password_asks_after_few_addresses(
+    serve: Callable[..., Asking], driver: Driver, tables: Tables
+) -> None:
+    """By a change that is refused for something else."""
+    asking, taken = serve(sign_up="off,3/1h"), new_driver(tables)
+    for email in (taken.email, "nobody@b.c", taken.email):
+        refused = asking.change(driver, PASSWORD, email=email, password="short")
+        assert ("email" in refused.json["errors"]) == (email == taken.email)
+    hold_refused(asking.change(driver, PASSWORD, email="nobody@b.c", password="short"), 1200)
+
+
+def test_what_is_written_for_its_time_leaves_no_trace(tables: Tables) -> None:
+    tables.inspect(lambda connection: leave_no_trace(connection, b"0" * 16, datetime.now(UTC)))
+    assert tables.rows("throttles") == []
+
+
 def test_who_chose_a_password_by_mail_signs_in_at_once(
     serve: Callable[..., Asking], driver: Driver, tables: Tables
 ) -> None:
@@ -267,6 +284,30 @@ def test_who_chose_a_password_by_mail_signs_in_at_once(
 
     assert asking.reset(link_to(tables, driver.id, "reset")).status == 204
     assert asking.sign_in(driver.email).status == 201
+
+
+def test_who_chose_a_password_by_mail_signs_in_where_they_are_known_too(
+    serve: Callable[..., Asking], driver: Driver, tables: Tables
+) -> None:
+    asking = serve(sign_in="3/1h,3/1h")
+    assert asking.sign_in(driver.email, at=HOME).status == 201
+    for _ in range(3):
+        assert asking.fail(driver.email, at=HOME).status == 401
+    hold_refused(asking.sign_in(driver.email, at=HOME), 1200)
+
+    assert asking.reset(link_to(tables, driver.id, "reset")).status == 204
+    assert asking.sign_in(driver.email, at=HOME).status == 201
+
+
+def test_who_chooses_a_password_by_mail_has_no_more_tries_at_others(
+    serve: Callable[..., Asking], driver: Driver, tables: Tables
+) -> None:
+    asking, victim = serve(sign_in="off,3/1h"), new_driver(tables)
+    for _ in range(3):
+        assert asking.fail(victim.email).status == 401
+
+    assert asking.reset(link_to(tables, driver.id, "reset")).status == 204
+    hold_refused(asking.fail(victim.email), 1200)
 
 
 def test_limits_that_are_off(serve: Callable[..., Asking], driver: Driver, tables: Tables) -> None:

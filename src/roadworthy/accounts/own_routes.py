@@ -33,6 +33,7 @@ from roadworthy.accounts.schemas import (
 )
 from roadworthy.accounts.session_queries import (
     Session,
+    SignedIn,
     end_session,
     end_sessions,
     find_sessions,
@@ -95,17 +96,17 @@ class OwnAccountRoutes:
         changes, errors = judge_change(given)
         changes = {name: value for name, value in changes.items() if value != _present(user, name)}
         await self._judge_current_password(user, given, request.client, errors)
-        if not errors.keys() & {"email", "current_password"} and await self._is_taken(changes):
-            errors["email"] = [TAKEN]  # who does not know the password learns of no address
+        if "email" in changes and not errors.keys() & {"email", "current_password"}:
+            # Who does not know the password learns of no address, and who does of a few.
+            await self._throttle.sign_up(changes["email"], request.client)
+            if await self._database.read(is_email_taken, changes["email"]):
+                errors["email"] = [TAKEN]
         refuse(errors)
         if "email" in changes:
             await self._throttle.mail(CONFIRMATION, changes["email"], request.client)
         if changes and not await self._make(changes, user, token, request):
             return await self.change(request)  # against the digest that is kept now
         return Response(204)
-
-    async def _is_taken(self, changes: Mapping[str, Any]) -> bool:
-        return "email" in changes and await self._database.read(is_email_taken, changes["email"])
 
     async def _judge_current_password(
         self, user: User, given: Mapping[str, Any], client: str, errors: dict[str, list[str]]
@@ -167,7 +168,8 @@ class OwnAccountRoutes:
     async def close(self, request: Request) -> Response:
         """Close the account: nobody signs in to it any more, and its address is free."""
         driver = await self._guard.admit(request)
-        await self._database.write(close_account, driver.id, to_the_millisecond(self._clock()))
+        now = to_the_millisecond(self._clock())
+        await self._database.write(_close, driver, now)
         return Response(204)
 
     async def list_sessions(self, request: Request) -> Response:
@@ -182,7 +184,7 @@ class OwnAccountRoutes:
         """Revoke the token of one session."""
         driver = await self._guard.admit(request)
         jti = _session_id(request)
-        if not await self._database.write(end_session, driver.id, jti):
+        if not await self._database.write(_end_session, driver, jti):
             raise NotFound
         return Response(204)
 
@@ -196,6 +198,16 @@ class OwnAccountRoutes:
         if revoked:
             raise TokenRefused("revoked token")
         return user, token
+
+
+def _close(connection: Connection, driver: SignedIn, now: datetime) -> None:
+    _require_admitted(connection, driver.id, driver.jti)
+    close_account(connection, driver.id, now)
+
+
+def _end_session(connection: Connection, driver: SignedIn, jti: str) -> bool:
+    _require_admitted(connection, driver.id, driver.jti)
+    return end_session(connection, driver.id, jti)
 
 
 def _require_admitted(connection: Connection, user_id: int, jti: str) -> None:

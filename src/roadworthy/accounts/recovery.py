@@ -53,7 +53,7 @@ class Recovery:
         if not await self._database.write(_confirm, digest_of(token), self._clock()):
             raise _no_link(CONFIRMATION_TOKEN)
 
-    async def reset_password(self, given: Mapping[str, Any]) -> None:
+    async def reset_password(self, given: Mapping[str, Any], client: str) -> None:
         """Put a new password in place, and revoke every token. Raises the 422 that says why not.
 
         A password that is refused leaves the link good.
@@ -66,7 +66,7 @@ class Recovery:
         email = await self._database.write(_reset_password, digest_of(token), password, now)
         if email is None:
             raise _no_link(RESET_TOKEN)  # somebody was quicker
-        await self._throttle.forgive(email)
+        await self._throttle.forgive(email, client)
 
 
 def _confirm(connection: Connection, digest: str, now: datetime) -> bool:

@@ -59,7 +59,8 @@ class RecoveryRoutes:
 
     async def reset(self, request: Request) -> Response:
         """Choose a new password."""
-        await self._recovery.reset_password(await user_parameters(request) or {})
+        given = await user_parameters(request) or {}
+        await self._recovery.reset_password(given, request.client)
         return Response(204)
 
     async def confirm(self, request: Request) -> Response:

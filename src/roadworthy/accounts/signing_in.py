@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import User, find_user_by_email, renew_digest
@@ -19,7 +20,11 @@ from roadworthy.accounts.session_queries import (
     prove_session,
 )
 from roadworthy.accounts.throttle import Attempt, Throttle
-from roadworthy.accounts.throttle_queries import give_tries_back, remember_address
+from roadworthy.accounts.throttle_queries import (
+    give_tries_back,
+    leave_no_trace,
+    remember_address,
+)
 from roadworthy.accounts.tokens import Issued, Tokens
 from roadworthy.database import Busy, Connection, Database, Unavailable
 from roadworthy.wire import Unauthorized
@@ -137,7 +142,7 @@ class SigningIn:
             if is_proven:
                 await self._database.write(_prove, candidate, renewed, self._clock())
             else:
-                await self._database.write(drop_session, candidate.issued.jti)
+                await self._database.write(_drop, candidate, self._clock())
         except (Busy, Unavailable):
             return  # the database has said why
 
@@ -172,6 +177,12 @@ def _prove(
     if attempt.is_place_stale:
         remember_address(connection, user.id, attempt.place, now)
     prove_session(connection, candidate.issued.jti)
+
+
+def _drop(connection: Connection, candidate: Candidate, now: datetime) -> None:
+    """The next try waits for it: it writes, and waits for the disk, for nobody's session too."""
+    drop_session(connection, candidate.issued.jti)
+    leave_no_trace(connection, UUID(candidate.issued.jti).bytes, now)
 
 
 def _look_at(verifying: "asyncio.Future[tuple[bool, str | None]]") -> None:

@@ -3,6 +3,7 @@
 import hmac
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
@@ -14,7 +15,7 @@ from roadworthy.accounts.throttle_queries import (
     find_who_signs_in,
     take_tries,
 )
-from roadworthy.database import Connection, Database
+from roadworthy.database import Busy, Connection, Database, Unavailable
 from roadworthy.mail import CannotBeAddressed, mailable
 from roadworthy.settings import Limits, Settings
 from roadworthy.wire import TooManyRequests, network_of
@@ -110,10 +111,16 @@ class Throttle:
             raise await self._refusal(attempt.counters, now)
         return done.result
 
-    async def forgive(self, email: str) -> None:
-        """Who has just proved to be the account's, by mail, has all tries to sign in again."""
-        counters = self._counters("sign-in", email, "", self._settings.sign_in_limit)
-        await self._database.write_one(clear_tries, [counter.key for counter in counters])
+    async def forgive(self, email: str, client: str) -> None:
+        """Who has just proved to be the account's, by mail, has all tries at it again.
+
+        Tries come back with time, too: a database that is busy or away keeps nobody waiting.
+        """
+        place = network_of(client)
+        elsewhere = self._counters("sign-in", email, "", self._settings.sign_in_limit)
+        counters = (*elsewhere, *self._sign_in_counters(email, place, is_known=True))
+        with suppress(Busy, Unavailable):
+            await self._database.write_one(clear_tries, [counter.key for counter in counters])
 
     def place(self, client: str) -> bytes:
         """What is kept of the address of `client`, for `remember_address`."""

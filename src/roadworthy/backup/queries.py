@@ -16,7 +16,7 @@ from roadworthy.accounts import (
 from roadworthy.database import Connection, metadata
 from roadworthy.jobs import forget_jobs
 from roadworthy.mail import KIND as MAIL
-from roadworthy.tombstones import Tombstone, add_tombstones, forget_backup_folder
+from roadworthy.tombstones import Tombstone, add_tombstones, forget_backup_folders
 
 MARGIN = 1_000_000
 """More ids than were given between a backup and its restore."""
@@ -29,7 +29,7 @@ def settle_restored(
 
     `None` for `tombstones`: nobody knows what had, so everybody is signed out.
     """
-    forget_backup_folder(connection)  # elsewhere than there, this may be a rehearsal
+    forget_backup_folders(connection)  # elsewhere than there, this may be a rehearsal
     forget_mailed_links(connection)
     forget_jobs(connection, MAIL)  # they would mail such links once more, perhaps to old addresses
     applied = _end_again(connection, tombstones, now)

@@ -11,7 +11,7 @@ from roadworthy.tombstones.queries import (
     bury_tokens,
     closed_user_ids,
     find_changed_passwords,
-    forget_backup_folder,
+    forget_backup_folders,
     purge_tombstones,
     remember_backup_folder,
 )
@@ -31,7 +31,7 @@ __all__ = [
     "bury_tokens",
     "closed_user_ids",
     "find_changed_passwords",
-    "forget_backup_folder",
+    "forget_backup_folders",
     "is_spent",
     "purge_tombstones",
     "read_copy",

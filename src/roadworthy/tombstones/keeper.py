@@ -12,7 +12,7 @@ from roadworthy.database import Busy, Database, Unavailable
 from roadworthy.tombstones.copy import COPY, Copy
 from roadworthy.tombstones.queries import (
     MOST_AT_ONCE,
-    find_backup_folder,
+    find_backup_folders,
     find_tombstone_ids,
     find_tombstones,
 )
@@ -24,7 +24,7 @@ STOP_SECONDS = 5.0
 
 
 class Keeper:
-    """A copy in `folder`, and one beside the last backup as long as that can be reached.
+    """A copy in `folder`, and one beside the last backups in each folder that can be reached.
 
     Each server process has its own: copies that several bring up to date are complete all the
     same, and on each of several machines there is one.
@@ -33,7 +33,8 @@ class Keeper:
     def __init__(self, database: Database, folder: Path):
         self._database = database
         self._copy = Copy(folder / COPY, make=True)
-        self._beside: Copy | None = None
+        self._beside: dict[Path, Copy] = {}
+        self._at_work: dict[Path, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._said: dict[Path, str] = {}
         self._stopping = asyncio.Event()
@@ -60,14 +61,22 @@ class Keeper:
         await self._keep(self._copy)
 
     async def keep_beside_backups(self) -> None:
-        """The same for the one beside the last backup, if there is one."""
-        found = await self._database.read(find_backup_folder)
-        if found is None:
-            return
-        path = Path(found.folder) / COPY
-        if self._beside is None or self._beside.path != path:
-            self._beside = Copy(path, make=False)
-        await self._keep(self._beside)
+        """The same for those beside the last backups, wherever they went.
+
+        One that hangs on its disk is left to it, and keeps none of the others.
+        """
+        folders = await self._database.read(find_backup_folders)
+        paths = [Path(folder) / COPY for folder in folders]
+        self._beside = {path: self._beside.get(path) or Copy(path, make=False) for path in paths}
+        for path in paths:
+            before = self._at_work.get(path)
+            if before is None or before.done():
+                self._at_work[path] = asyncio.create_task(self._keep(self._beside[path]))
+        if paths:
+            work = [self._at_work[path] for path in paths]
+            done, _ = await asyncio.wait(work, timeout=EVERY_SECONDS)
+            for each in done:
+                each.result()
 
     async def _until_stopped(self, keep: Callable[[], Awaitable[None]]) -> None:
         stops = False

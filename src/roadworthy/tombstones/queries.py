@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Select, delete, insert, literal, select
@@ -15,12 +14,8 @@ from roadworthy.tombstones.tombstone import Tombstone
 
 MOST_AT_ONCE = 1000
 
-
-class BackupFolder(NamedTuple):
-    """Where the last backup went."""
-
-    folder: str
-    backed_up_at: datetime
+MOST_FOLDERS = 32
+"""Into which backups went last: whoever makes a folder for each day keeps a month of them right."""
 
 
 def bury_token(connection: Connection, jti: str, expires_at: datetime | None) -> None:
@@ -98,18 +93,22 @@ def purge_tombstones(connection: Connection, until: datetime) -> int:
     return delete_some(connection, tombstones, tombstones.c.expires_at <= until)
 
 
-def find_backup_folder(connection: Connection) -> BackupFolder | None:
-    """Where the last backup went, and a copy of the tombstones is kept."""
-    row = connection.execute(select(backup_folders.c.folder, backup_folders.c.backed_up_at)).first()
-    return BackupFolder(*row) if row else None
+def find_backup_folders(connection: Connection) -> list[str]:
+    """Where the last backups went, and copies of the tombstones are kept, the latest first."""
+    latest_first = backup_folders.c.backed_up_at.desc()
+    return list(
+        connection.execute(select(backup_folders.c.folder).order_by(latest_first)).scalars()
+    )
 
 
 def remember_backup_folder(connection: Connection, folder: str, now: datetime) -> None:
-    """From now on a copy is kept there, and no longer where the backup before went."""
-    forget_backup_folder(connection)
+    """From now on a copy is kept there as well, and no longer in the oldest of too many."""
+    kept = [each for each in find_backup_folders(connection) if each != folder]
+    given_up = [folder, *kept[MOST_FOLDERS - 1 :]]
+    connection.execute(delete(backup_folders).where(backup_folders.c.folder.in_(given_up)))
     connection.execute(insert(backup_folders), {"folder": folder, "backed_up_at": now})
 
 
-def forget_backup_folder(connection: Connection) -> None:
+def forget_backup_folders(connection: Connection) -> None:
     """No copy is kept beside backups until there is another one."""
     connection.execute(delete(backup_folders))

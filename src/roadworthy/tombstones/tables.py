@@ -19,6 +19,6 @@ tombstones = Table(
 backup_folders = Table(
     "backup_folders",
     metadata,
-    Column("folder", Text, primary_key=True),  # of the last backup: one row
+    Column("folder", Text, primary_key=True),  # of one of the last backups
     Column("backed_up_at", Instant, nullable=False),
 )

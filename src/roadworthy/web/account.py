@@ -69,7 +69,9 @@ class AccountPages:
         given = await user_parameters(request) or {}
         try:
             # An empty field is there to be filled: only the API may leave it out.
-            await self._recovery.reset_password({"password_confirmation": "", **given})
+            await self._recovery.reset_password(
+                {"password_confirmation": "", **given}, request.client
+            )
         except Unprocessable as refusal:
             return await self._form(_text(given, RESET_TOKEN), refusal.errors)
         return private_page(200, "password_changed.html")
