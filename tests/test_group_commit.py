@@ -211,3 +211,9 @@ def _turn_kept(folder: Path) -> Iterator[None]:
     with (folder / "test.db-turn").open("rb+") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+
+
+def test_a_folder_that_is_none_shows_no_database(tmp_path: Path) -> None:
+    """Whatever the disk says of it: who looks goes on looking."""
+    (tmp_path / "folder").write_text("")
+    assert group_commit.file_identity(str(tmp_path / "folder" / "roadworthy.db")) is None

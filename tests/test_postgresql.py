@@ -5,10 +5,12 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
+import asyncpg
 import pytest
 from sqlalchemy import Connection, text
 
 from roadworthy.database import Busy, Database, Unavailable, open_database, postgresql
+from roadworthy.database.outage import outage_reason
 from tests.conftest import Place
 
 T = TypeVar("T")
@@ -97,3 +99,20 @@ def use(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.DataCorruptedError,
+        asyncpg.DiskFullError,
+        asyncpg.IdleInTransactionSessionTimeoutError,
+        asyncpg.IndexCorruptedError,
+        asyncpg.LockNotAvailableError,
+        asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.UndefinedTableError,
+    ],
+)
+def test_what_ails_the_server_is_told_from_a_fault_of_ours(error: type[Exception]) -> None:
+    assert outage_reason(error("its words")) == "its words"
+    assert outage_reason(asyncpg.UniqueViolationError("taken")) is None

@@ -21,7 +21,7 @@ def drop_unread(seconds: float) -> None:
 def open_sockets() -> Iterator[socket.socket]:
     """Each of this process, as a duplicate that is closed after its turn."""
     for descriptor in list(Path("/proc/self/fd").iterdir()):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             if str(descriptor.readlink()).startswith("socket:"):
                 with socket.socket(fileno=os.dup(int(descriptor.name))) as opened:
                     yield opened

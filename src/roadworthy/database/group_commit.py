@@ -147,13 +147,13 @@ class GroupCommit:
 
 
 def file_identity(path: str) -> tuple[int, int] | None:
-    """What tells the file at `path` from another one put in its place; `None` when none is there.
+    """What tells the file at `path` from another one put in its place; `None`: none is seen.
 
     SQLite goes on writing to a file that was taken away, and what is answered then is lost.
     """
     try:
         found = os.stat(path)  # noqa: PTH116 -- on every commit, so without the object
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_dev, found.st_ino
 

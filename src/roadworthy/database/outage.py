@@ -27,14 +27,17 @@ _POSTGRESQL_CONDITIONS = (
     "08",  # connection
     "0A000",  # a statement was prepared before the schema changed
     "25006",  # a standby, which only reads
+    "25P03",  # its operator lets no transaction stay idle
     "28",  # who we are is not accepted
     "3D",  # there is no such database
     "40",  # a deadlock, or another serialisation failure
     "42501",  # a right we need was taken away
     "42P01",  # a table we need was taken away
     "53",  # out of disk, memory or connections
+    "55P03",  # something else holds a lock for longer than its operator allows
     "57",  # shutting down, starting up, or cancelled by its operator
     "58",  # its files or its system
+    "XX",  # what it keeps is corrupt, or it is itself at fault
 )
 """Beginnings of SQLSTATE (PostgreSQL manual, appendix A)."""
 

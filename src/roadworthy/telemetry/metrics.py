@@ -4,6 +4,7 @@ prometheus-client decides as it is imported, by the environment's PROMETHEUS_MUL
 processes share: `roadworthy serve` sets it before anything here is loaded.
 """
 
+import contextlib
 import os
 from functools import cache
 from pathlib import Path
@@ -89,4 +90,5 @@ def _forget_the_dead() -> None:
     for file in Path(os.environ[SHARED_FOLDER]).glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not Path(f"/proc/{pid}").exists():
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
