@@ -107,28 +107,26 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def new_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Place]:
-    """Makes an empty database of a kind."""
+) -> Callable[..., Place]:
+    """Makes a database of a kind: empty, or with what is in one that nobody uses."""
     numbers = itertools.count(1)
 
-    def make(kind: str) -> Place:
+    def make(kind: str, like: Place | None = None) -> Place:
         folder = tmp_path_factory.mktemp(kind)
         if kind == "sqlite":
+            if like:
+                shutil.copy(like.folder / "roadworthy.db", folder)
             return Place(folder, f"sqlite:///{folder}/roadworthy.db")
         cluster: Cluster = request.getfixturevalue("cluster")
-        return Place(folder, cluster.create(f"test_{next(numbers)}"))
+        template = [urlsplit(like.url).path.removeprefix("/")] if like else []
+        return Place(folder, cluster.create(f"test_{next(numbers)}", *template))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def new_place(
-    request: pytest.FixtureRequest,
-    new_database: Callable[[str], Place],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str], Place]:
+def new_place(new_database: Callable[..., Place]) -> Callable[[str], Place]:
     """Makes a migrated database of a kind: a copy of one, as migrating takes a while."""
-    numbers = itertools.count(1)
 
     @cache
     def migrated(kind: str) -> Place:
@@ -136,17 +134,7 @@ def new_place(
         migrate(place.url)
         return place
 
-    def make(kind: str) -> Place:
-        original = migrated(kind)
-        folder = tmp_path_factory.mktemp(kind)
-        if kind == "sqlite":
-            shutil.copy(original.folder / "roadworthy.db", folder)
-            return Place(folder, f"sqlite:///{folder}/roadworthy.db")
-        cluster: Cluster = request.getfixturevalue("cluster")
-        template = urlsplit(original.url).path.removeprefix("/")
-        return Place(folder, cluster.copy(template, f"place_{next(numbers)}"))
-
-    return make
+    return lambda kind: new_database(kind, migrated(kind))
 
 
 @pytest.fixture(scope="session", params=DATABASES)

@@ -41,14 +41,9 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql://roadworthy:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def create(self, database: str) -> str:
-        """The URL of a new, empty database."""
-        asyncio.run(self._execute(f"CREATE DATABASE {database}"))
-        return self.url(database)
-
-    def copy(self, of: str, database: str) -> str:
-        """The URL of a new database with what is in `of`, which nobody may be using."""
-        asyncio.run(self._execute(f"CREATE DATABASE {database} TEMPLATE {of}"))
+    def create(self, database: str, like: str = "template1") -> str:
+        """The URL of a new database: empty, or with what is in `like`, which nobody uses."""
+        asyncio.run(self._execute(f"CREATE DATABASE {database} TEMPLATE {like}"))
         return self.url(database)
 
     async def _execute(self, statement: str, *values: str) -> None:

@@ -50,7 +50,7 @@ class Keeper:
         """Once what has happened until now is noted, or cannot be soon."""
         self._stopping.set()
         _, hanging = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
-        for task in hanging:
+        for task in (*hanging, *self._at_work.values()):
             task.cancel()
 
     async def keep(self) -> None:
@@ -68,15 +68,18 @@ class Keeper:
         folders = await self._database.read(find_backup_folders)
         paths = [Path(folder) / COPY for folder in folders]
         self._beside = {path: self._beside.get(path) or Copy(path, make=False) for path in paths}
-        for path in paths:
-            before = self._at_work.get(path)
-            if before is None or before.done():
-                self._at_work[path] = asyncio.create_task(self._keep(self._beside[path]))
-        if paths:
-            work = [self._at_work[path] for path in paths]
-            done, _ = await asyncio.wait(work, timeout=EVERY_SECONDS)
-            for each in done:
-                each.result()
+        hanging = {path: task for path, task in self._at_work.items() if not task.done()}
+        begun = {
+            path: asyncio.create_task(self._keep(copy))
+            for path, copy in self._beside.items()
+            if path not in hanging
+        }
+        self._at_work = hanging | begun
+        if begun:
+            done, _ = await asyncio.wait(begun.values(), timeout=EVERY_SECONDS)
+            for error in [each.exception() for each in done]:  # each is asked for its own
+                if error:
+                    raise error
 
     async def _until_stopped(self, keep: Callable[[], Awaitable[None]]) -> None:
         stops = False
