@@ -19,8 +19,10 @@ from tests.conftest import SETTINGS
 from tests.support.client import Answer, Client
 from tests.support.disk import Disk
 from tests.support.drivers import FIELDS, Driver, new_driver, with_profile
+from tests.support.processes import children
 from tests.support.service import COMMAND, Service, environment, run
 from tests.support.tables import Tables, open_tables
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Service]
 Connect = Callable[[str], Client]
@@ -226,6 +228,35 @@ def test_a_killed_server_leaves_no_process_that_serves(
         time.sleep(0.1)
     port = service.url.rpartition(":")[2]
     assert start(tmp_path, settings, "--port", port).url == service.url
+
+
+@pytest.mark.parametrize("milliseconds", [0, 20, 40, 60, 80, 100, 120])
+def test_killed_while_it_starts_it_leaves_no_process(
+    settings: dict[str, str], milliseconds: int
+) -> None:
+    """Whatever its server processes have loaded by then."""
+    command = [*COMMAND, "serve", "--port", "0", "--workers", "2"]
+    with subprocess.Popen(
+        command, env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as service:
+        wait_until(lambda: children(service.pid), "a server process")
+        time.sleep(milliseconds / 1000)
+        left = children(service.pid)
+        service.kill()
+
+    try:
+        wait_until(lambda: not any(map(_runs, left)), "the end of its server processes")
+    finally:
+        for pid in filter(_runs, left):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"  # nobody may have come for it
 
 
 def _is_served(url: str) -> bool:

@@ -8,6 +8,7 @@ says so, and are told to stop when those that said nothing have run into their t
 
 import asyncio
 import contextlib
+import ctypes
 import math
 import multiprocessing
 import os
@@ -35,6 +36,7 @@ WATCH_SECONDS = 2
 START_SECONDS = 60
 RETRY_SECONDS = 60
 
+_ON_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG, prctl(2)
 _RETIRE = signal.SIGUSR1
 _LISTENING_SECONDS = 0.1
 _LEFT_SECONDS = 0.5
@@ -49,6 +51,7 @@ class Processes(MPServer):
     speak TLS. `announce` is called when all are on their way. Raises `CannotUse`.
     """
 
+    pid: Any
     ssl_ctx: Any
     _shd: Any
 
@@ -78,6 +81,7 @@ class Processes(MPServer):
     def _load(self, index: int) -> Application:
         for unwanted in (signal.SIGHUP, _RETIRE):  # the first is for the main process
             signal.signal(unwanted, signal.SIG_IGN)
+        _end_with(self.pid)
         for other, holder in enumerate(self._sockets):
             if other != index:
                 os.close(holder.get_fd())
@@ -234,6 +238,18 @@ class Processes(MPServer):
     def _stop_workers(self) -> None:
         self.wrks += [each for each in self._retired if each.is_alive()]
         super()._stop_workers()  # type: ignore[no-untyped-call]
+
+
+def _end_with(main: int) -> None:
+    """End when the process `main`, which started this one, does.
+
+    What it does on SIGTERM is inherited, and ends nobody here: until Granian has told this process
+    what to do, while it still loads, that is to end at once.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_ON_PARENTS_DEATH, signal.SIGTERM)
+    if os.getppid() != main:  # it ended before that
+        raise SystemExit(1)
 
 
 def _say(ready: int) -> None:

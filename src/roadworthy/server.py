@@ -1,13 +1,11 @@
 """Serving: prepare the data folder and database, run server processes until told to stop."""
 
 import contextlib
-import ctypes
 import errno
 import gc
 import http.client
 import os
 import resource
-import signal
 import socket
 import ssl
 import threading
@@ -50,7 +48,6 @@ _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-_ON_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
 class CannotServe(Exception):
@@ -105,11 +102,7 @@ def serve(
 
 
 def _application(started: Callable[[Application], None]) -> Application:
-    """What each server process serves. The process ends with the one that started it."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_ON_PARENTS_DEATH, signal.SIGTERM)
-    if os.getppid() != parent:  # it ended before that
-        raise SystemExit(1)
+    """What each server process serves."""
     drop_unread(UNREAD_SECONDS)
     application = from_environment(started)
     _spare_what_stays()
