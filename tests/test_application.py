@@ -27,26 +27,39 @@ def scope_of(client: str) -> dict[str, Any]:
     }
 
 
+def serving(route: Route) -> Application:
+    return Application(
+        [route], origins=frozenset(), trusted_proxies=(), start=nothing, stop=nothing
+    )
+
+
+async def exchange(
+    application: Application, scope: dict[str, Any], body: bytes = b""
+) -> list[MutableMapping[str, Any]]:
+    """What is sent in answer to a request with `body`."""
+    sent = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    await application(scope, receive, send)
+    return sent
+
+
+def status_of(sent: list[MutableMapping[str, Any]]) -> int:
+    return int(sent[0]["status"])
+
+
 def ask(raised: Exception) -> list[MutableMapping[str, Any]]:
     """What is sent when the handler raises."""
 
     async def handler(_: Request) -> Response:
         raise raised
 
-    route = Route("GET", "/", handler)
-    application = Application(
-        [route], origins=frozenset(), trusted_proxies=(), start=nothing, stop=nothing
-    )
-    sent = []
-
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-
-    asyncio.run(application(scope_of("127.0.0.1"), receive, send))
-    return sent
+    return asyncio.run(exchange(serving(Route("GET", "/", handler)), scope_of("127.0.0.1")))
 
 
 @pytest.mark.parametrize("raised", [Busy(), Unavailable("gone")], ids=["busy", "away"])
@@ -63,6 +76,56 @@ def test_a_fault_of_ours_says_nothing_of_itself() -> None:
 
     assert head["status"] == 500
     assert msgspec.json.decode(body["body"]) == {"status": 500, "error": "Internal Server Error"}
+
+
+def test_a_request_knows_its_own_path_and_not_only_its_template() -> None:
+    """Keys of idempotency, say, belong to it."""
+    seen = []
+
+    async def handler(request: Request) -> Response:
+        seen.append((request.path, request.captured))
+        return Response(204)
+
+    application = serving(Route("GET", "/drivers/{driver}/notes", handler))
+    for path in ("/drivers/7/notes", "//drivers/8/notes.json", "/drivers/8/notes/"):
+        asyncio.run(exchange(application, {**scope_of("127.0.0.1"), "path": path}))
+
+    assert seen == [
+        ("/drivers/7/notes", {"driver": "7"}),
+        ("/drivers/8/notes", {"driver": "8"}),
+        ("/drivers/8/notes", {"driver": "8"}),
+    ]
+
+
+def test_bodies_count_for_as_long_as_their_requests_last() -> None:
+    """The memory is full of those that wait for a slow writer, too."""
+    size, most = 256 * 1024, 64 * 1024 * 1024
+    writer = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        await request.body()
+        await writer.wait()
+        return Response(204)
+
+    application = serving(Route("POST", "/", handler))
+    scope = {
+        **scope_of("127.0.0.1"),
+        "method": "POST",
+        "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % size)],
+    }
+
+    async def day() -> None:
+        waiting = [
+            asyncio.create_task(exchange(application, scope, b"x" * size))
+            for _ in range(most // size)
+        ]
+        await asyncio.sleep(0.1)
+        assert status_of(await exchange(application, scope, b"x" * size)) == 503
+        writer.set()
+        assert {status_of(sent) for sent in await asyncio.gather(*waiting)} == {204}
+        assert status_of(await exchange(application, scope, b"x" * size)) == 204
+
+    asyncio.run(day())
 
 
 def test_bodies_from_one_place_leave_room_for_those_from_others() -> None:

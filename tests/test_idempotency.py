@@ -390,6 +390,23 @@ def test_a_refusal_comes_again_though_it_would_now_succeed(client: Client, table
     assert CREATE.send(client, driver, "two").status == 200
 
 
+def test_refusals_are_kept_until_there_are_a_thousand(
+    client: Client, tables: Tables, driver: Driver
+) -> None:
+    """What is refused costs its sender nothing, and us a row."""
+    for number in range(999):
+        keep(tables, driver, f"key {number}", method="POST", path=PROFILE_PATH)
+    refused_values = Post('{"profile":{"first_name":""}}')
+    assert refused_values.send(client, driver, "the last").status == 422
+
+    answer = refused_values.send(client, driver, "one more")
+    assert (answer.status, answer.header("retry-after")) == (429, str(24 * 60 * 60)), answer
+    assert refused_values.send(client, driver, "the last").status == 422
+    assert refused_values.send(client, driver, None).status == 422
+    assert CREATE.send(client, driver, "another").status == 200
+    assert len(kept_for(tables, driver)) == 1001
+
+
 @dataclass(frozen=True)
 class Served:
     """A service of one or two server processes, and a driver there."""

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_database_that_another_tool_has_locked(
     assert driver.send(client, "POST", FIELDS).status == 200
 
 
-@pytest.mark.parametrize("takes", ["away", "it and puts a copy there"])
+@pytest.mark.parametrize("takes", ["away", "it and leaves an empty one"])
 def test_a_database_that_somebody_takes(
     takes: str,
     data: Path,
@@ -131,24 +132,62 @@ def test_a_database_that_somebody_takes(
     service = start(tmp_path, settings)
     client = connect(service.url)
     assert driver.send(client, "POST", FIELDS).status == 200
-    files = [file for file in data.iterdir() if file.name.startswith("roadworthy.db")]
-    (tmp_path / "taken").mkdir()
-    for file in files:
-        file.rename(tmp_path / "taken" / file.name)
-    if takes != "away":
-        for file in files:
-            shutil.copy(tmp_path / "taken" / file.name, file)
+    taken = _take(data, tmp_path / "taken")
+    if takes == "it and leaves an empty one":
+        (data / "roadworthy.db").touch()
 
     hold_unavailable(other.send(client, "POST", FIELDS))
-    if takes == "away":
-        hold_unavailable(client.send("GET", "/up"))
-        wait_for_log(service, "unable to open database file")
-        for file in files:
-            (tmp_path / "taken" / file.name).rename(file)
+    hold_unavailable(client.send("GET", "/up"))
+    wait_for_log(service, "unable to open database file" if takes == "away" else "no such table")
+    for file in taken:
+        file.rename(data / file.name)
 
     assert other.send(client, "POST", FIELDS).status == 200
     assert client.send("GET", "/up").status == 200
     assert driver.send(client, "GET").status == 200
+
+
+def test_a_database_that_somebody_takes_and_puts_a_copy_there(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    _, (driver, other) = drivers_of(data, 0, 2)
+    client = connect(start(tmp_path, settings).url)
+    assert driver.send(client, "POST", FIELDS).status == 200
+    for file in _take(data, tmp_path / "taken"):
+        shutil.copy(file, data)
+
+    hold_unavailable(other.send(client, "POST", FIELDS))
+    assert other.send(client, "POST", FIELDS).status == 200
+    assert client.send("GET", "/up").status == 200
+    assert driver.send(client, "GET").status == 200
+
+
+def _take(data: Path, to: Path) -> list[Path]:
+    """The database's files, where they are now."""
+    to.mkdir()
+    return [file.rename(to / file.name) for file in data.glob("roadworthy.db*")]
+
+
+def test_of_a_restored_database_nothing_is_shown_that_was_in_the_other(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """There the same version may be of other content."""
+    (driver,), _ = drivers_of(data, 1, 0)
+    file, backup = data / "roadworthy.db", tmp_path / "backup.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("VACUUM INTO ?", (str(backup),))
+    client = connect(start(tmp_path, settings).url)
+    assert driver.send(client, "PATCH", {"postcode": "before"}).status == 200
+    assert driver.send(client, "GET").json["profile"]["postcode"] == "before"
+
+    for left in data.glob("roadworthy.db*"):
+        left.unlink()
+    with closing(sqlite3.connect(backup)) as connection:
+        connection.execute("UPDATE profiles SET postcode = 'after', version = version + 1")
+        connection.commit()
+    shutil.copy(backup, file)
+
+    wait_until(lambda: driver.send(client, "GET").json.get("profile", {})["postcode"] == "after")
 
 
 def test_a_database_whose_pages_are_overwritten(

@@ -60,7 +60,14 @@ from roadworthy.telemetry import configure_logs
 from roadworthy.tombstones import Keeper, purge_tombstones
 from roadworthy.uploads import UploadRoutes, Uploads
 from roadworthy.web import AccountPages, ExportPages, WebRoutes
-from roadworthy.wire import ANSWERS_KEPT, STRICT_TRANSPORT, Application, Route, purge_answers
+from roadworthy.wire import (
+    ANSWERS_KEPT,
+    STRICT_TRANSPORT,
+    Application,
+    Idempotency,
+    Route,
+    purge_answers,
+)
 
 ANNOUNCED = "_ROADWORTHY_URL"
 """Tells server processes the URL that `serve` announces."""
@@ -259,7 +266,13 @@ def _api(parts: _Parts, settings: Settings, secrets: tuple[str, ...]) -> tuple[R
         *ProfileRoutes(database, tokens, documents, _now),
         *DocumentRoutes(database, files, guard, signatures, settings.public_url, _now),
         *ViewRoutes(database, files, Pages(files.storage, parts.inspector), signatures, _now),
-        *UploadRoutes(Uploads(database, files, _now), guard, signatures, settings.public_url, _now),
+        *UploadRoutes(
+            Uploads(database, files, _now),
+            guard,
+            signatures,
+            Idempotency(database, _now),
+            settings.public_url,
+        ),
     )
 
 

@@ -81,7 +81,9 @@ class Processes(MPServer):
     def _load(self, index: int) -> Application:
         for unwanted in (signal.SIGHUP, _RETIRE):  # the first is for the main process
             signal.signal(unwanted, signal.SIG_IGN)
-        _end_with(self.pid)
+        _end_with(self.pid, signal.SIGKILL)
+        # Between having caught it and listening, Granian would forget that it is to stop.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         for other, holder in enumerate(self._sockets):
             if other != index:
                 os.close(holder.get_fd())
@@ -90,9 +92,15 @@ class Processes(MPServer):
     def _started(self, listener: int, application: Application) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(_RETIRE, self._retire, listener, application)
+        # The loop runs again only after Granian, which is between, listens.
+        loop.call_later(_LISTENING_SECONDS, self._serves)
+
+    def _serves(self) -> None:
+        _end_with(self.pid, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if self._ready is not None:
-            # The loop runs again only after Granian, which is between, listens.
-            loop.call_later(_LISTENING_SECONDS, _say, self._ready)
+            os.write(self._ready, b".")
+            os.close(self._ready)
 
     def _retire(self, listener: int, application: Application) -> None:
         """Accept no more: the descriptor becomes that of a socket that nobody knows."""
@@ -240,21 +248,11 @@ class Processes(MPServer):
         super()._stop_workers()  # type: ignore[no-untyped-call]
 
 
-def _end_with(main: int) -> None:
-    """End when the process `main`, which started this one, does.
-
-    What it does on SIGTERM is inherited, and ends nobody here: until Granian has told this process
-    what to do, while it still loads, that is to end at once.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(_ON_PARENTS_DEATH, signal.SIGTERM)
+def _end_with(main: int, how: signal.Signals) -> None:
+    """Be sent `how` when the process `main`, which started this one, ends."""
+    ctypes.CDLL(None).prctl(_ON_PARENTS_DEATH, how)
     if os.getppid() != main:  # it ended before that
-        raise SystemExit(1)
-
-
-def _say(ready: int) -> None:
-    os.write(ready, b".")
-    os.close(ready)
+        os.kill(os.getpid(), how)
 
 
 def _note_if_expired(pair: Pair) -> None:

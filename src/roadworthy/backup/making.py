@@ -18,9 +18,9 @@ from roadworthy.backup.archive import DATABASE, FILES, SECRET, Packer, Progress,
 from roadworthy.backup.errors import BackupError
 from roadworthy.backup.passphrase import require_strength
 from roadworthy.backup.sealed import Sealer
-from roadworthy.database import Database, take_snapshot, with_database
+from roadworthy.database import SQLITE, Database, take_snapshot, with_database
 from roadworthy.disk import sync_folder
-from roadworthy.migrations import HEAD, SQLITE, require_head
+from roadworthy.migrations import HEAD, require_head
 from roadworthy.settings import Settings, signing_secrets
 from roadworthy.storage import folder_of
 from roadworthy.tombstones import COPY, Copy, bring_up_to_date, remember_backup_folder

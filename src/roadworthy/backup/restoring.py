@@ -15,9 +15,9 @@ from roadworthy.backup.archive import DATABASE, SECRET, Progress, unpack
 from roadworthy.backup.errors import BackupError
 from roadworthy.backup.queries import settle_restored
 from roadworthy.backup.sealed import Header, Opener, newer
-from roadworthy.database import with_database
+from roadworthy.database import SQLITE, with_database
 from roadworthy.disk import sync_folder
-from roadworthy.migrations import SQLITE, VERSIONS, migrate, require_head
+from roadworthy.migrations import VERSIONS, migrate, require_head
 from roadworthy.settings import Settings
 from roadworthy.tombstones import COPY, Tombstone, is_spent, read_copy
 

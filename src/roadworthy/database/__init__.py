@@ -12,9 +12,11 @@ from roadworthy.database.core import Busy, Database, Unavailable
 from roadworthy.database.opening import open_database
 from roadworthy.database.prepared import Prepared
 from roadworthy.database.snapshot import take_snapshot
+from roadworthy.database.sqlite import SQLITE
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
 
 __all__ = [
+    "SQLITE",
     "Apart",
     "Busy",
     "Connection",

@@ -1,7 +1,6 @@
 """A connection apart from the service's, for an operator's work that takes a while beside it."""
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import Callable
 
@@ -12,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from roadworthy.database.core import P, Query, T, Unavailable
 from roadworthy.database.outage import driver_words, outage_reason
 from roadworthy.database.postgresql import postgresql_engine
-from roadworthy.database.sqlite import sqlite_engine
+from roadworthy.database.sqlite import SQLITE, sqlite_engine
+from roadworthy.database.transaction import in_transaction
 from roadworthy.database.turn import Turn
 
-SQLITE = "sqlite:///"
 NOT_ALLOWED = "42501"
 """SQLSTATE of PostgreSQL when a user lacks a right."""
 
@@ -47,15 +46,7 @@ class Apart:
             self._turn.end()
 
     def _in_transaction(self, begin: str, work: Callable[[], T]) -> T:
-        self._connection.exec_driver_sql(begin)
-        try:
-            result = work()
-        except BaseException:
-            with contextlib.suppress(DBAPIError):  # undone already, as on a full disk
-                self._connection.exec_driver_sql("ROLLBACK")
-            raise
-        self._connection.exec_driver_sql("COMMIT")
-        return result
+        return in_transaction(self._connection, begin, work)
 
 
 def work_apart(url: str, work: Callable[[Apart], T]) -> T:

@@ -5,7 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
+import structlog
 from sqlalchemy import Connection
+
+log = structlog.get_logger()
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,11 +36,19 @@ class Database(ABC):
     A write should be short: on SQLite its statements run on the event loop, and all writers wait.
     """
 
-    _sampling: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        self._sampling: asyncio.Task[None] | None = None
+        self._forgetting: list[Callable[[], None]] = []
 
     @abstractmethod
     async def open(self) -> None:
         """Call once, on the event loop that will use it. Succeeds while the database is away."""
+
+    def when_lost(self, forget: Callable[[], None]) -> None:
+        """Call `forget` whenever what is read next may be of another database: one that was
+        restored in its place, say, where a version may stand for other content.
+        """
+        self._forgetting.append(forget)
 
     @abstractmethod
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -68,6 +79,10 @@ class Database(ABC):
     def sample(self) -> None:
         """Set the gauges that say what is at work and what waits."""
 
+    def _lost(self) -> None:
+        for forget in self._forgetting:
+            forget()
+
     def _start_sampling(self) -> None:
         self._sampling = asyncio.get_running_loop().create_task(self._sample())
 
@@ -78,5 +93,8 @@ class Database(ABC):
     async def _sample(self) -> None:
         """Once in a while is enough for a gauge, and costs no request anything."""
         while True:
-            self.sample()
+            try:
+                self.sample()
+            except Exception:
+                log.exception("fault")  # the next one may do better
             await asyncio.sleep(SAMPLE_SECONDS)

@@ -140,10 +140,11 @@ class GroupCommit:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _disconnect(self) -> None:
-        """Closing also undoes what was not committed."""
+        """Closing also undoes what was not committed; the next turn is in the line that then is."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._turn.close()
 
 
 def file_identity(path: str) -> tuple[int, int] | None:

@@ -2,11 +2,11 @@
 
 from roadworthy.database.core import Database
 from roadworthy.database.postgresql import PostgreSQL
-from roadworthy.database.sqlite import SQLite
+from roadworthy.database.sqlite import SQLITE, SQLite
 
 
 def open_database(url: str) -> Database:
     """The database at `url` (`sqlite:///…` or `postgresql://…`); `open` it on its event loop."""
-    if url.startswith("sqlite:///"):
-        return SQLite(url.removeprefix("sqlite:///"))
+    if url.startswith(SQLITE):
+        return SQLite(url.removeprefix(SQLITE))
     return PostgreSQL(url)

@@ -23,6 +23,8 @@ _SQLITE_CONDITIONS = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
+_TABLE_TAKEN_AWAY = "no such table"
+"""As of a file that was emptied in its place; SQLite has no code of its own for it."""
 _POSTGRESQL_CONDITIONS = (
     "08",  # connection
     "0A000",  # a statement was prepared before the schema changed
@@ -60,7 +62,8 @@ def _cause(error: BaseException) -> BaseException:
 def _is_outage(error: BaseException) -> bool:
     cause = _cause(error)
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CONDITIONS
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        return code in _SQLITE_CONDITIONS or str(cause).startswith(_TABLE_TAKEN_AWAY)
     state = getattr(cause, "sqlstate", None)
     if isinstance(state, str):
         return state.startswith(_POSTGRESQL_CONDITIONS)

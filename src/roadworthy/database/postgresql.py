@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,10 @@ class PostgreSQL(Database):
     """
 
     def __init__(self, url: str):
+        super().__init__()
         self._engine = postgresql_engine(url).execution_options(isolation_level="AUTOCOMMIT")
-        self._readers = _Connections(self._engine, "read")
-        self._writers = _Connections(self._engine, "write")
+        self._readers = _Connections(self._engine, "read", self._lost)
+        self._writers = _Connections(self._engine, "write", self._lost)
 
     async def open(self) -> None:
         self._start_sampling()
@@ -118,9 +120,10 @@ class _Kept:
 class _Connections:
     """At most `CONNECTIONS`; the one used last goes first, as its statements are warm."""
 
-    def __init__(self, engine: "AsyncEngine", name: str):
+    def __init__(self, engine: "AsyncEngine", name: str, on_loss: Callable[[], None]):
         self._engine = engine
         self._name = name
+        self._on_loss = on_loss
         self._idle: list[_Kept] = []
         self._in_use = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -202,7 +205,7 @@ class _Connections:
             kept = self._idle.pop()
             if not kept.driver.is_closed():
                 return kept
-            await _discard(kept)
+            await self._drop(kept)
         connection = await self._engine.connect()
         synchronous = connection.sync_connection
         assert synchronous is not None  # noqa: S101 -- it has just been opened
@@ -211,9 +214,13 @@ class _Connections:
     async def _put_back(self, kept: _Kept, *, broken: bool) -> None:
         """After an error: kept only when it works and no transaction is left open on it."""
         if broken or kept.driver.is_closed() or kept.driver.is_in_transaction():
-            await asyncio.shield(_discard(kept))
+            await asyncio.shield(self._drop(kept))
         else:
             self._idle.append(kept)
+
+    async def _drop(self, kept: _Kept) -> None:
+        self._on_loss()
+        await _discard(kept)
 
 
 async def _discard(kept: _Kept) -> None:

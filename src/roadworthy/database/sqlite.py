@@ -16,6 +16,9 @@ from roadworthy.telemetry import metrics
 
 log = structlog.get_logger()
 
+SQLITE = "sqlite:///"
+"""How a URL of such a database begins; the rest is the path of its file."""
+
 READER_WAIT_SECONDS = 0.25
 """Only at recovery, or for who locks the file for themselves, does it wait: the event loop too."""
 READER_CACHE = "PRAGMA cache_size = -20000"  # it reads all over the file; writes add to its ends
@@ -25,6 +28,7 @@ class SQLite(Database):
     """One file. Every process has a reader on its event loop and one writer."""
 
     def __init__(self, path: str):
+        super().__init__()
         self._path = path
         self._engine = sqlite_engine(path)
         self._reading = sqlite_engine(path, wait_seconds=READER_WAIT_SECONDS)
@@ -91,6 +95,7 @@ class SQLite(Database):
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+            self._lost()
 
 
 def sqlite_engine(path: str, *, create: bool = False, wait_seconds: float = 10) -> Engine:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from roadworthy.accounts import TOO_OFTEN, Done, Guard, Throttle
-from roadworthy.database import Database
+from roadworthy.accounts import TOO_OFTEN, Done, Guard, SignedIn, Throttle
+from roadworthy.database import Connection, Database
 from roadworthy.exports.queries import ask_for_export, find_waiting
-from roadworthy.wire import Operation, Request, Response, Route, json_response
+from roadworthy.wire import Idempotency, Keep, Operation, Request, Response, Route, json_response
 
 PATH = "/api/v1/users/export"
 
@@ -25,6 +25,7 @@ class ExportRoutes:
         self._guard = guard
         self._throttle = throttle
         self._clock = clock
+        self._idempotency = Idempotency(database, clock)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("POST", PATH, self.ask, _ASK)
@@ -32,10 +33,25 @@ class ExportRoutes:
     async def ask(self, request: Request) -> Response:
         """Have it made and mailed; who waits for one already goes on waiting."""
         driver = await self._guard.admit(request)
-        if await self._database.read(find_waiting, driver.id, self._clock()) is None:
+        return await self._idempotency.once(
+            request, driver.id, lambda keep: self._ask(request, driver, keep)
+        )
+
+    async def _ask(self, request: Request, driver: SignedIn, keep: Keep | None) -> Response:
+        answer = json_response(200, Done())
+        waits = await self._database.read(find_waiting, driver.id, self._clock()) is not None
+        if not waits:
             await self._throttle.mail("export", driver.email, request.client)
-            await self._database.write(ask_for_export, driver.id, self._clock())
-        return json_response(200, Done())
+        elif keep is None:
+            return answer
+
+        def ask(connection: Connection) -> None:
+            ask_for_export(connection, driver.id, self._clock())
+            if keep:
+                keep(connection, answer.status, answer.body)
+
+        await self._database.write(ask)
+        return answer
 
 
 _ASK = Operation(
@@ -44,4 +60,5 @@ _ASK = Operation(
     answers={200: "A mail is on its way, within minutes as a rule", 429: TOO_OFTEN},
     schema=Done,
     signed_in=True,
+    keeps_answers=True,
 )

@@ -13,12 +13,11 @@ from sqlalchemy.exc import DBAPIError
 
 from roadworthy.database.outage import AWAY, driver_words
 from roadworthy.database.postgresql import postgresql_engine
-from roadworthy.database.sqlite import sqlite_engine
+from roadworthy.database.sqlite import SQLITE, sqlite_engine
+from roadworthy.database.transaction import in_transaction
 from roadworthy.migrations.copies import CannotKeep, keep_copy
 
 T = TypeVar("T")
-
-SQLITE = "sqlite:///"
 
 VERSIONS = (
     "0001",
@@ -146,14 +145,8 @@ def _advice(reason: str) -> str:
 
 def _run_on_sqlite(path: str, work: Callable[[Connection], T], *, writes: bool) -> T:
     with sqlite_engine(path, create=True).connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-        try:
-            result = work(connection)
-        except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
-            raise
-        connection.exec_driver_sql("COMMIT")
-        return result
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        return in_transaction(connection, begin, lambda: work(connection))
 
 
 async def _run_on_postgresql(url: str, work: Callable[[Connection], T]) -> T:

@@ -47,7 +47,8 @@ class Rendering:
 class Renderings:
     """The profiles shown last, each at its newest version known here.
 
-    Nothing stale can be shown: whoever asks has just read the version from the database.
+    Nothing stale can be shown: whoever asks has just read the version from the database. Of another
+    database a version may be another content: `forget` then.
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,11 @@ class Renderings:
             _, oldest = self._kept.popitem(last=False)
             self._size -= oldest.size
         return rendering
+
+    def forget(self) -> None:
+        """Keep none."""
+        self._kept.clear()
+        self._size = 0
 
 
 def render(row: Mapping[str, Any], links: Links | None) -> Rendering:

@@ -71,6 +71,7 @@ class ProfileRoutes:
         self._documents = documents
         self._clock = clock
         self._renderings = Renderings()
+        database.when_lost(self._renderings.forget)
         self._idempotency = Idempotency(database, clock)
 
     def __iter__(self) -> Iterator[Route]:

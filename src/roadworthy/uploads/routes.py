@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from email.utils import format_datetime
+from http import HTTPStatus
 
 from roadworthy.accounts import Guard, SignedIn
 from roadworthy.database import Busy, Unavailable
@@ -17,6 +17,8 @@ from roadworthy.uploads.uploads import Uploads
 from roadworthy.wire import (
     BadRequest,
     Conflict,
+    Idempotency,
+    Keep,
     MethodNotAllowed,
     NotFound,
     Operation,
@@ -36,26 +38,27 @@ UPLOAD_PATH = "/api/v1/uploads/{upload}"
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
 BODY_TYPE = "application/offset+octet-stream"
+_OF_CREATION = (b"upload-length", b"upload-metadata", b"content-type", b"upload-checksum")
 
 Handler = Callable[[Request, SignedIn], Awaitable[Response]]
 
 
 class UploadRoutes:
-    """Begin, continue and end uploads; `clock` gives the time, in UTC."""
+    """Begin, continue and end uploads."""
 
     def __init__(
         self,
         uploads: Uploads,
         guard: Guard,
         signatures: Signatures,
+        idempotency: Idempotency,
         public_url: str,
-        clock: Callable[[], datetime],
     ):
         self._uploads = uploads
         self._guard = guard
         self._signatures = signatures
+        self._idempotency = idempotency
         self._public_url = public_url
-        self._clock = clock
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("POST", PATH, self.of_all, _CREATE)
@@ -112,6 +115,24 @@ class UploadRoutes:
         return Response(204, headers=headers)
 
     async def _create(self, request: Request, driver: SignedIn) -> Response:
+        """Begin one, or find the one that was begun under the same `Idempotency-Key`.
+
+        A body is taken unless some of it is there: then, how the upload stands says what is not.
+        """
+        answer = await self._idempotency.once(
+            request, driver.id, lambda keep: self._begin(request, driver, keep), said=_said(request)
+        )
+        if answer.status != HTTPStatus.CREATED:
+            return answer
+        upload = await self._uploads.find(driver.id, answer.body.decode())
+        base = self._public_url or request.base_url
+        location = {"location": base + UPLOAD_PATH.format(upload=upload.name)}
+        if _is_sent(request) and upload.offset == 0:
+            return await self._begun(request, upload, location)
+        return await self._standing(201, upload, location)
+
+    async def _begin(self, request: Request, driver: SignedIn, keep: Keep | None) -> Response:
+        """The name of a new one, as what is answered depends on what comes of it."""
         if request.header(b"upload-defer-length") is not None:
             raise BadRequest("Upload-Length cannot be said later")
         new = judge_upload(
@@ -119,34 +140,32 @@ class UploadRoutes:
             request.header(b"upload-metadata"),
             self._uploads.most_bytes,
         )
-        checksum = checksum_of(request.header(b"upload-checksum"))
-        is_sent = request.header(b"content-type") == BODY_TYPE
-        if is_sent:
+        checksum_of(request.header(b"upload-checksum"))
+        if _is_sent(request):
             _require_room(request, new.byte_size)
         elif request.header(b"content-length") not in {None, "0"}:
             raise UnsupportedMediaType
-        upload = await self._uploads.create(driver.id, new)
-        base = self._public_url or request.base_url
-        location = {"location": base + UPLOAD_PATH.format(upload=upload.name)}
-        if is_sent:
-            return await self._begun(request, upload, checksum, location)
-        return await self._standing(201, upload, location)
+        upload = await self._uploads.create(driver.id, new, keep)
+        return Response(HTTPStatus.CREATED, upload.name.encode())
 
-    async def _begun(
-        self,
-        request: Request,
-        upload: Upload,
-        checksum: Checksum | None,
-        location: dict[str, str],
-    ) -> Response:
-        """How the upload stands with the body of its creation; unless who began it is told where
-        it is, it ends."""
+    async def _begun(self, request: Request, upload: Upload, location: dict[str, str]) -> Response:
+        """How the upload stands with the body of its creation.
+
+        Unless who began it is told where it is, or can ask by a key, it ends.
+        """
+        checksum = checksum_of(request.header(b"upload-checksum"))
+        has_key = bool(request.header(b"idempotency-key"))
         try:
             further = await self._take(request, upload, checksum)
             return await self._standing(201, further, location)
+        except Conflict:  # the same was sent at once, and was quicker
+            return await self._standing(
+                201, await self._uploads.find(upload.user_id, upload.name), location
+            )
         except BaseException:
-            with suppress(Busy, Unavailable, StorageAway):  # then the purge removes the rest
-                await self._uploads.terminate(upload)
+            if not has_key:
+                with suppress(Busy, Unavailable, StorageAway):  # then the purge removes the rest
+                    await self._uploads.terminate(upload)
             raise
 
     async def _show(self, request: Request, driver: SignedIn) -> Response:
@@ -191,6 +210,16 @@ class UploadRoutes:
         else:
             headers["upload-signed-id"] = self._signatures.signed_id(blob_id)
         return Response(status, headers=headers)
+
+
+def _is_sent(request: Request) -> bool:
+    """Whether the file begins in the body of its upload's creation."""
+    return request.header(b"content-type") == BODY_TYPE
+
+
+def _said(request: Request) -> bytes:
+    """What a retry of a creation says again; its body may break off elsewhere."""
+    return b"\0".join(request.headers.get(name, b"") for name in _OF_CREATION)
 
 
 def _require_room(request: Request, most: int) -> None:
@@ -243,6 +272,7 @@ _CREATE = Operation(
     },
     in_header=_VERSION | _LENGTH | _CHECKSUM,
     signed_in=True,
+    keeps_answers=True,
 )
 _OPTIONS = Operation(
     "What of tus is spoken, and how long a file may be",

@@ -9,9 +9,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 
-from roadworthy.database import Database
+from roadworthy.database import Connection, Database
 from roadworthy.documents import Failures, Files, Going
 from roadworthy.storage import NotStored, SpooledFile, Storage, new_key
 from roadworthy.uploads.queries import (
@@ -42,6 +43,7 @@ from roadworthy.wire import (
     BadRequest,
     Conflict,
     Gone,
+    Keep,
     NotFound,
     Refusal,
     TooLarge,
@@ -71,13 +73,18 @@ class Uploads:
         """Of one upload."""
         return self._files.most_bytes
 
-    async def create(self, user_id: int, new: NewUpload) -> Upload:
-        """An upload of which nothing has come. Raises `TooManyRequests`."""
-        most = MOST_UNFINISHED_FILES * self.most_bytes
+    async def create(self, user_id: int, new: NewUpload, keep: Keep | None = None) -> Upload:
+        """An upload of which nothing has come; `keep` its name. Raises `TooManyRequests`."""
+        most, name, now = MOST_UNFINISHED_FILES * self.most_bytes, new_key(), self._clock()
+
+        def create(connection: Connection) -> Upload:
+            upload = create_upload(connection, user_id, new, name, most, now)
+            if keep:
+                keep(connection, HTTPStatus.CREATED, name.encode())
+            return upload
+
         try:
-            return await self._database.write(
-                create_upload, user_id, new, new_key(), most, self._clock()
-            )
+            return await self._database.write(create)
         except TooManyUploads:
             raise TooManyRequests(RETRY_SECONDS) from None
 

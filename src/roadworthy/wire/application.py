@@ -108,6 +108,14 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope, receive, self._trusted_proxies)
+        try:
+            await self._exchange(request, started, receive, send)
+        finally:
+            request.release()
+
+    async def _exchange(
+        self, request: Request, started: float, receive: Receive, send: Send
+    ) -> None:
         methods = self._routes.get(request.path) or self._find(request)
         response = await self._answer(request, methods)
         try:
@@ -135,11 +143,11 @@ class Application:
             await send({"type": "http.response.body", "body": body})
 
     def _find(self, request: Request) -> Methods | None:
-        """What is behind a path that is no route's to the letter; the request's becomes that."""
+        """What is behind a path that is no route's to the letter; the request's becomes usual."""
         path = _usual(request.path)
         methods = self._routes.get(path) or self._capture(path, request)
         if methods:
-            request.path = next(iter(methods.values())).path
+            request.path = path
         return methods
 
     def _capture(self, path: str, request: Request) -> Methods | None:
@@ -166,7 +174,7 @@ class Application:
 
     def _note(self, request: Request, methods: Methods | None, status: int, seconds: float) -> None:
         """What is counted and logged: names of ours, never the path or method a client made up."""
-        template = request.path if methods else "unmatched"
+        template = next(iter(methods.values())).path if methods else "unmatched"
         method = request.method if request.method in _METHODS else "other"
         metrics.observe_request(template, method, status, seconds)
         log_request(request.id, method, template, status, seconds)

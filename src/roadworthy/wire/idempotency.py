@@ -8,9 +8,16 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from roadworthy.database import Connection, Database, IntegrityError
-from roadworthy.wire.errors import Unprocessable
+from roadworthy.wire.errors import TooManyRequests, Unprocessable
 from roadworthy.wire.messages import Request, Response
-from roadworthy.wire.queries import Answer, Key, find_answer, keep_answer
+from roadworthy.wire.queries import (
+    Answer,
+    Key,
+    TooManyRefusals,
+    find_answer,
+    keep_answer,
+    keep_refusal,
+)
 from roadworthy.wire.values import Refused, text_value
 
 LIFETIME = timedelta(hours=24)
@@ -35,18 +42,24 @@ class Idempotency:
         self._clock = clock
 
     async def once(
-        self, request: Request, user_id: int, create: Callable[[Keep | None], Awaitable[Response]]
+        self,
+        request: Request,
+        user_id: int,
+        create: Callable[[Keep | None], Awaitable[Response]],
+        *,
+        said: bytes | None = None,
     ) -> Response:
         """What `create` answers, or answered to the same request before.
 
         `create` gets `None` when there is no key. Kept are successes, by `create` itself in its
         own transaction, and 422. Look up what `create` depends on before you call this: then nobody
-        who saw its effect misses the key.
+        who saw its effect misses the key. The same is what has the same query and body, or `said`
+        the same where a body is no part of what is created. Raises a `Refusal`.
         """
         key = _key(request, user_id)
         if key is None:
             return await create(None)
-        digest = await _digest(request)
+        digest = await _digest(request) if said is None else hashlib.sha256(said).hexdigest()
         kept = await self._database.read(find_answer, key, self._clock() - LIFETIME)
         if kept is not None:
             return _again(kept, digest)
@@ -75,7 +88,9 @@ class Idempotency:
         """The answer kept under `key`: this one, unless the same request was quicker elsewhere."""
         now = self._clock()
         try:
-            await self._database.write(keep_answer, key, answer, now, LIFETIME)
+            await self._database.write(keep_refusal, key, answer, now, LIFETIME)
+        except TooManyRefusals:
+            raise TooManyRequests(int(LIFETIME.total_seconds())) from None
         except IntegrityError:
             kept = await self._database.read(find_answer, key, now - LIFETIME)
             return kept or answer

@@ -42,7 +42,7 @@ MOST_BODY_BYTES = 256 * 1024
 BODY_SECONDS = 30
 
 MOST_HELD_BYTES = 64 * 1024 * 1024
-"""Of all bodies that are arriving in this process, unless they are small."""
+"""Of all bodies that arrive or are dealt with in this process, unless they are small."""
 SMALL_BYTES = 16 * 1024
 
 SLOWEST_BYTES_A_SECOND = 8 * 1024
@@ -78,12 +78,13 @@ class Form(NamedTuple):
 class Request:
     """One request. Header names are lower-case bytes, as ASGI gives them.
 
-    The word of a peer among `trusted_proxies` is taken for who asks. `path` is the route's, and
-    `captured` what the request has where that says `{name}`.
+    The word of a peer among `trusted_proxies` is taken for who asks. `path` is as its route knows
+    it, however it was written; `captured` is what it has where the route says `{name}`.
     """
 
     __slots__ = (
         "_body",
+        "_held",
         "_is_received",
         "_peer",
         "_receive",
@@ -117,6 +118,7 @@ class Request:
         """What its body says, where that came part by part and is not kept."""
         self._receive = receive
         self._body: bytes | None = None
+        self._held = 0
         self._to_come = self._declared_bytes()
         self._is_received = self._to_come == 0
 
@@ -207,8 +209,13 @@ class Request:
                 if len(body) > SMALL_BYTES and _arriving.size > MOST_HELD_BYTES:
                     raise ServiceUnavailable
         finally:
-            _arriving.size -= len(body)
+            self._held = len(body)
         return bytes(body)
+
+    def release(self) -> None:
+        """Its body is needed no more: others may have the memory."""
+        _arriving.size -= self._held
+        self._held = 0
 
     async def parts(self, most: int) -> AsyncGenerator[bytes, None]:
         """The body of at most `most` bytes, part by part as it arrives.
@@ -277,7 +284,9 @@ class Request:
 
 
 class _Arriving:
-    """The bodies that are not yet whole: slow clients shall not fill the memory, or the disk."""
+    """The bodies that are held: slow clients shall not fill the memory, or the disk, nor those who
+    wait for a slow writer.
+    """
 
     def __init__(self) -> None:
         self.size = 0
