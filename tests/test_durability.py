@@ -2,22 +2,23 @@
 
 import random
 import signal
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
 from roadworthy.migrations import migrate
 from tests.conftest import SETTINGS, SOAK, Place
-from tests.support.client import Client
+from tests.support.client import Client, hold_unavailable
 from tests.support.crowd import Crowd
 from tests.support.disk import Disk
-from tests.support.drivers import PROFILE_PATH, Driver, new_driver
+from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver
 from tests.support.postgres import Cluster
 from tests.support.service import Service
 from tests.support.tables import Tables, open_tables
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Service]
 Connect = Callable[[str], Client]
@@ -195,13 +196,60 @@ def test_postgresql_that_is_away_is_said_so(
 
     own_cluster.halt()
     for method, path in (("GET", "/up"), ("GET", PROFILE_PATH), ("POST", PROFILE_PATH)):
-        answer = client.send(method, path, driver.signed)
-        assert answer.status == 503, answer
-        assert answer.json == {"status": 503, "error": "Service Unavailable"}
-        assert answer.header("retry-after") == "1"
+        hold_unavailable(client.send(method, path, driver.signed))
     own_cluster.resume()
 
-    until = time.monotonic() + 10
-    while client.send("GET", "/up").status != 200:
-        assert time.monotonic() < until, f"it does not go on by itself:\n{service.errors}"
+    wait_until(lambda: client.send("GET", "/up").status == 200, lambda: service.errors)
     assert driver.send(client, "GET").status == 404
+
+
+def test_postgresql_that_takes_no_writes_goes_on_reading(
+    on_postgresql: Place, own_cluster: Cluster, start: Start, connect: Connect
+) -> None:
+    """As a standby does, or a primary whose operator has stopped them."""
+    tables = open_tables(on_postgresql.url)
+    driver, other = (new_driver(tables) for _ in range(2))
+    tables.close()
+    service = start(on_postgresql.folder, on_postgresql.settings)
+    client = connect(service.url)
+    assert driver.send(client, "POST", FIELDS).status == 200
+
+    _set(on_postgresql, "default_transaction_read_only", "on")
+    _end_connections(own_cluster, on_postgresql)
+    wait_until(lambda: driver.send(client, "GET").status == 200, lambda: service.errors)
+    hold_unavailable(other.send(client, "POST", FIELDS))
+    assert driver.send(client, "GET").status == 200
+
+    _set(on_postgresql, "default_transaction_read_only", "off")
+    wait_until(lambda: other.send(client, "POST", FIELDS).status == 200, lambda: service.errors)
+
+
+def test_postgresql_whose_tables_are_locked(
+    on_postgresql: Place, start: Start, connect: Connect
+) -> None:
+    """Longer than its operator lets anybody wait."""
+    tables = open_tables(on_postgresql.url)
+    driver, other = (new_driver(tables) for _ in range(2))
+    _set(on_postgresql, "lock_timeout", "'200ms'")
+    service = start(on_postgresql.folder, on_postgresql.settings)
+    client = connect(service.url)
+    assert driver.send(client, "POST", FIELDS).status == 200
+
+    def held(connection: Connection) -> None:
+        connection.execute(text("LOCK TABLE profiles IN ACCESS EXCLUSIVE MODE"))
+        hold_unavailable(driver.send(client, "GET"))
+        hold_unavailable(other.send(client, "POST", FIELDS))
+
+    tables.inspect(held)
+    tables.close()
+    assert driver.send(client, "GET").status == 200
+    assert other.send(client, "POST", FIELDS).status == 200
+    assert "Traceback" not in service.errors, service.errors
+
+
+def _set(place: Place, name: str, value: str) -> None:
+    """For whoever connects from now on."""
+    server, _, database = place.url.rpartition("/")
+    tables = open_tables(f"{server}/postgres")
+    tables.execute(text(f'ALTER DATABASE "{database}" SET {name} = {value}'))
+    tables.close()

@@ -360,6 +360,23 @@ def test_who_waits_for_one_asks_in_vain_and_a_new_one_replaces_it(
     assert new["purged_at"] is None
 
 
+def test_asked_again_under_one_key_it_is_made_once(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    """Also when the first has been mailed already; without a key that asks for another."""
+    keyed = {**driver.signed, "idempotency-key": "one"}
+    first = client.send("POST", PATH, keyed)
+    mailed(filing, driver)
+    again = client.send("POST", PATH, keyed)
+    other = client.send("POST", PATH, keyed, '{"not":"the same"}')
+
+    assert (first.status, again.status, other.status) == (200, 200, 422), (first, again, other)
+    assert first.body == again.body
+    assert len(filing.tables.rows("data_exports", user_id=driver.id)) == 1
+    ask(client, driver)
+    mailed(filing, driver, 2)
+
+
 def test_nobody_else_asks(client: Client) -> None:
     assert client.send("POST", PATH).status == 401
 

@@ -117,6 +117,16 @@ def test_every_status_that_a_scenario_expects_is_documented(
     assert not untried, f"no scenario tries {untried}"
 
 
+def test_what_creates_for_who_is_signed_in_takes_a_key(document: Document) -> None:
+    """The one exception says `PATCH` by another name, for clients that cannot send that."""
+    without = set()
+    for method, path, operation in operations(document):
+        names = {parameter.get("name") for parameter in operation.get("parameters", [])}
+        if method == "POST" and operation.get("security") and "Idempotency-Key" not in names:
+            without.add(path)
+    assert without == {"/api/v1/uploads/{upload}"}
+
+
 def test_every_status_has_its_shape(document: Document) -> None:
     """JSON where there is a body, nothing where there is none; errors in the documented shapes."""
     shapes = {"401": "SignInError", "422": "FieldErrors"}

@@ -20,8 +20,17 @@ from tests.support.blobs import attach, followed, pdf
 from tests.support.client import Answer, Client
 from tests.support.drivers import Driver, new_driver, with_profile
 from tests.support.ports import free_port
-from tests.support.resumable import BODY_TYPE, TUS, UPLOADS_PATH, Resumable, begin
-from tests.support.scenario import Scenario, play
+from tests.support.resumable import (
+    BODY_TYPE,
+    NAMED,
+    TUS,
+    UPLOADS_PATH,
+    Resumable,
+    begin,
+    begun,
+    create,
+)
+from tests.support.scenario import Scenario, play, refused
 from tests.support.service import Service, run
 from tests.support.tables import Tables, open_tables
 from tests.support.waiting import wait_until
@@ -120,6 +129,71 @@ def test_of_two_at_once_one_counts(
     shown = attach(client, driver, cv=signed_id)["cv"]
     assert followed(shown["url"]).body == content
     assert filing.tables.rows("upload_parts", upload_id=_row(filing.tables, upload)["id"]) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "connections"),
+    [(None, 50), (pdf(filler=10_000), 4)],
+    ids=["empty", "with its bytes"],
+)
+def test_one_key_from_many_connections_begins_one(
+    body: bytes | None, connections: int, driver: Driver, filing: Filing, connect: Connect
+) -> None:
+    """Of those that bring bytes, fewer: of one driver eight may at once."""
+    length = 10_000 if body is None else len(body)
+    start = Barrier(connections)
+    clients = [connect(filing.running.url) for _ in range(connections)]
+
+    def send(mine: Client) -> Answer:
+        return create(mine, driver, length, body, key="one")
+
+    def send_together(mine: Client) -> Answer:
+        start.wait()
+        return send(mine)
+
+    with ThreadPoolExecutor(connections) as threads:
+        answers = list(threads.map(send_together, clients))
+
+    assert {answer.status for answer in answers} == {201}, answers
+    (location,) = {answer.header("location") for answer in answers}
+    (row,) = filing.tables.rows("uploads", user_id=driver.id)
+    assert location is not None
+    assert location.endswith(row["name"])
+    assert begun(driver, answers[0]).offset(clients[0]) == len(body or b"")
+    if body:
+        again = send(clients[0])
+        assert again.header("upload-offset") == str(length), again
+        attach(clients[0], driver, cv=again.header("upload-signed-id"))
+
+
+def test_a_creation_that_breaks_off_is_continued_by_its_key(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    content = pdf(filler=MEGABYTE)
+    half = len(content) // 2
+    said = f"upload-metadata: {NAMED}\r\nidempotency-key: one\r\n"
+    with contextlib.closing(_creating(filing.running.url, driver, len(content), said)) as broken:
+        broken.sendall(content[:half])
+    wait_until(lambda: [row["offset"] for row in _uploads(filing, driver)] == [half])
+
+    answer = create(client, driver, len(content), content, key="one")
+    assert (answer.status, answer.header("upload-offset")) == (201, str(half)), answer
+    finished = begun(driver, answer).append(client, half, content[half:])
+    shown = attach(client, driver, cv=finished.header("upload-signed-id"))["cv"]
+    assert followed(shown["url"]).body == content
+    assert len(_uploads(filing, driver)) == 1
+
+
+def test_a_key_begins_one_file(client: Client, driver: Driver, filing: Filing) -> None:
+    assert create(client, driver, 1000, key="one").status == 201
+    for other in (
+        create(client, driver, 1001, key="one"),
+        create(client, driver, 1000, named="filename b3RoZXI=", key="one"),
+        create(client, driver, 1000, b"%PDF", key="one"),
+    ):
+        errors = refused(idempotency_key="has already been used for another request")
+        assert (other.status, other.json) == (422, errors), other
+    assert len(_uploads(filing, driver)) == 1
 
 
 def test_parts_may_arrive_at_different_servers(
@@ -273,19 +347,33 @@ def _row(tables: Tables, upload: Resumable) -> dict[str, Any]:
     return row
 
 
+def _uploads(filing: Filing, driver: Driver) -> list[dict[str, Any]]:
+    return filing.tables.rows("uploads", user_id=driver.id)
+
+
+def _creating(url: str, driver: Driver, length: int, more: str) -> socket.socket:
+    """A connection on which the whole of an upload that begins is about to come."""
+    head = f"POST {UPLOADS_PATH} HTTP/1.1\r\nupload-length: {length}\r\n"
+    return _opened(url, driver, f"{head}{more}content-length: {length}\r\n")
+
+
 def _sending(
     url: str, upload: Resumable, offset: int, length: int, more: str = ""
 ) -> socket.socket:
     """A connection on which a body of all that is missing is about to come."""
+    head = f"PATCH {upload.path} HTTP/1.1\r\nupload-offset: {offset}\r\n"
+    return _opened(url, upload.driver, f"{head}{more}content-length: {length - offset}\r\n")
+
+
+def _opened(url: str, driver: Driver, head: str) -> socket.socket:
+    """A connection with a head of tus; `head` is what is special in it."""
     address = urlsplit(url)
-    head = (
-        f"PATCH {upload.path} HTTP/1.1\r\nhost: a\r\n"
-        f"authorization: {upload.driver.signed['authorization']}\r\n"
-        f"tus-resumable: {TUS['tus-resumable']}\r\nupload-offset: {offset}\r\n"
-        f"content-type: {BODY_TYPE}\r\n{more}content-length: {length - offset}\r\n\r\n"
+    common = (
+        f"host: a\r\nauthorization: {driver.signed['authorization']}\r\n"
+        f"tus-resumable: {TUS['tus-resumable']}\r\ncontent-type: {BODY_TYPE}\r\n\r\n"
     )
     connection = socket.create_connection((address.hostname, address.port))
-    connection.sendall(head.encode())
+    connection.sendall((head + common).encode())
     return connection
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from roadworthy.jobs.worker import POLL_SECONDS
 from tests.conftest import SETTINGS
-from tests.support.client import Answer, Client
+from tests.support.client import Client, hold_unavailable
 from tests.support.disk import Disk
 from tests.support.drivers import FIELDS, Driver, new_driver, with_profile
 from tests.support.processes import children
@@ -30,7 +30,6 @@ Connect = Callable[[str], Client]
 
 HOUR = 60 * 60
 DAY = 24 * HOUR
-UNAVAILABLE = {"status": 503, "error": "Service Unavailable"}
 
 
 @pytest.fixture
@@ -51,11 +50,6 @@ def drivers_of(data: Path, profiles: int, others: int) -> tuple[list[Driver], li
     fresh = [new_driver(tables) for _ in range(others)]
     tables.close()
     return registered, fresh
-
-
-def hold_unavailable(answer: Answer) -> None:
-    assert (answer.status, answer.json) == (503, UNAVAILABLE), answer
-    assert answer.header("retry-after") == "1"
 
 
 def wait_for_log(service: Service, words: str) -> None:

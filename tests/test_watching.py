@@ -1,14 +1,11 @@
 """What an operator sees of the service: counts of ours, and a log that tells on nobody."""
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,14 +15,11 @@ from tests.conftest import Place, Running
 from tests.support.client import Answer, Client
 from tests.support.drivers import (
     FIELDS,
-    PASSWORD,
     PROFILE_PATH,
     Driver,
-    compact,
     new_driver,
-    with_profile,
 )
-from tests.support.multipart import BOUNDARY, Part, multipart
+from tests.support.multipart import BOUNDARY
 from tests.support.scenario import error, hold_to_conventions
 from tests.support.service import Service
 from tests.support.tables import open_tables
@@ -312,192 +306,3 @@ def test_jobs_are_counted_by_state(
         .values(last_error="OSError")
     )
     once_equal(counted, {"waiting": 0, "failing": 1, "running": 0, "dead": 1})
-
-
-# The log.
-
-MARK = "zq7"
-"""What is sent says this somewhere, where it may be any text."""
-
-PLAIN = ["1987-06-05", "05/06/1987", "2011-12-13", "07700 900461", "correct-horse-zq7"]
-"""What is sent and may not be any text."""
-
-MARKED = {
-    "first_name": f"First {MARK}",
-    "last_name": f"Last {MARK}",
-    "postcode": f"{MARK} 1AA",
-    "birth_date": "1987-06-05",
-    "start_date": "2011-12-13",
-    "contact_phone_number": "07700 900461",
-    "bio": f"Bio {MARK} \u2603",
-    "english_level": "native",
-}
-REFUSED = {
-    **dict.fromkeys(FIELDS, True),
-    "postcode": MARK * 100,
-    "birth_date": f"05/06/1987 {MARK}",
-    "start_date": f"31/02/{MARK}",
-    "english_level": f"level {MARK}",
-    "bio": f"bio {MARK} \0",
-}
-HEADERS = {
-    "user-agent": f"agent {MARK}",
-    "cookie": f"_session={MARK}",
-    "referer": f"https://{MARK}.example.com/?{MARK}",
-    "origin": f"https://{MARK}.example.com",
-    "accept": f"text/{MARK}",
-    "accept-language": MARK,
-    "if-none-match": f'W/"{MARK}"',
-    "x-forwarded-for": MARK,
-    f"x-{MARK}": MARK,
-}
-
-
-def _form(fields: Mapping[str, Any], key: str = "profile") -> dict[str, str]:
-    return {f"{key}[{name}]": str(value) for name, value in fields.items()}
-
-
-def _credentials(email: str, password: str = PASSWORD) -> str:
-    user = {"email": email, "password": password, "phone_number": f"07700 900461 {MARK}"}
-    return compact({"user": user})
-
-
-FILE = multipart(
-    [
-        *(Part(name, value) for name, value in _form(MARKED).items()),
-        Part("profile[cv]", f"file {MARK}", f"cv {MARK}.pdf", f"text/{MARK}"),
-        Part(f"profile[{MARK}]", MARK, MARK),
-    ]
-)
-
-Request = tuple[str, str, dict[str, str], str | bytes | None, int]
-"""Method, path, headers, body and the status it is answered with."""
-
-_BY_A_DRIVER: list[Request] = [
-    ("POST", PROFILE_PATH, JSON, compact({"profile": REFUSED}), 422),
-    ("POST", PROFILE_PATH, JSON, f'{{"profile":{{"{MARK}', 400),
-    ("POST", PROFILE_PATH, JSON, compact({MARK: MARK}), 400),
-    ("POST", PROFILE_PATH, JSON, json.dumps({"profile": MARK * 400_000}), 413),
-    ("POST", PROFILE_PATH, FORM, urlencode(_form(REFUSED)), 422),
-    ("POST", PROFILE_PATH, FORM, f"profile[{MARK}]=%{MARK}", 400),
-    ("POST", PROFILE_PATH, MULTIPART, FILE[:-40], 400),
-    ("POST", f"{PROFILE_PATH}?{urlencode(_form(REFUSED))}", {}, None, 422),
-    ("POST", f"{PROFILE_PATH}?{MARK}=%{MARK}", {}, None, 400),
-    (
-        "POST",
-        PROFILE_PATH,
-        {**JSON, "idempotency-key": MARK},
-        compact({"profile": MARKED}),
-        200,
-    ),
-    ("POST", PROFILE_PATH, {**JSON, "idempotency-key": MARK}, compact({"profile": FIELDS}), 422),
-    ("POST", PROFILE_PATH, {**JSON, "idempotency-key": MARK * 100}, "{}", 422),
-    ("POST", PROFILE_PATH, MULTIPART, FILE, 422),
-    ("GET", f"{PROFILE_PATH}?{MARK}={MARK}", {}, None, 200),
-    ("PATCH", PROFILE_PATH, FORM, urlencode(_form(MARKED)), 200),
-    ("PATCH", PROFILE_PATH, MULTIPART, FILE, 422),
-    ("PUT", PROFILE_PATH, JSON, compact({"profile": REFUSED}), 422),
-    ("GET", f"/api/v1/{MARK}", {}, None, 404),
-    ("GET", f"/{MARK}?{MARK}", {}, None, 404),
-    (f"BREW{MARK}".upper(), PROFILE_PATH, {}, None, 405),
-    ("GET", PROFILE_PATH, {"authorization": f"Bearer {MARK}.{MARK}.{MARK}"}, None, 401),
-    ("GET", PROFILE_PATH, {"authorization": f"Basic {MARK}"}, None, 401),
-    ("GET", PROFILE_PATH, {"jwt-aud": MARK}, None, 401),
-    ("GET", "/metrics", {}, None, 404),
-    ("POST", SIGN_UP, JSON, _credentials(f"not an address {MARK}"), 422),
-    ("POST", SIGN_UP, JSON, _credentials(f"{MARK}@example.com", f"{MARK}"), 422),
-    ("POST", SIGN_UP, JSON, _credentials(f"{MARK}@example.com", PLAIN[-1]), 201),
-    ("POST", SIGN_UP, JSON, _credentials(f"{MARK}@example.com", PLAIN[-1]), 422),
-    ("POST", SIGN_IN, JSON, _credentials(f"{MARK}@example.com", PLAIN[-1]), 201),
-    ("POST", SIGN_IN, {**JSON, "jwt-aud": MARK}, _credentials(f"{MARK}@example.com"), 401),
-    ("POST", SIGN_IN, JSON, _credentials(f"nobody{MARK}@example.com"), 401),
-    ("DELETE", PROFILE_PATH, {}, None, 204),
-    ("DELETE", SIGN_OUT, {}, None, 204),
-    ("GET", PROFILE_PATH, {}, None, 401),
-]
-
-
-def test_the_log_has_a_line_for_each_request_and_nothing_that_was_sent(
-    fresh_service: Running, connect: Callable[[str], Client]
-) -> None:
-    driver = new_driver(fresh_service.tables, email=f"driver.{MARK}@example.com")
-    secrets = [*PLAIN, *driver.token.split("."), driver.email]
-    sent: dict[str, Request] = {}
-    for number, request in enumerate(_BY_A_DRIVER):
-        method, path, headers, body, status = request
-        request_id = f"watched-{number}"
-        sent[request_id] = request
-        answer = connect(fresh_service.url).send(
-            method,
-            path,
-            {**driver.signed, **HEADERS, **headers, "x-request-id": request_id},
-            body,
-        )
-        assert answer.status == status, f"{method} {path} {headers}\n{answer}"
-        secrets += [(answer.header("authorization") or driver.token).removeprefix("Bearer ")]
-
-    process = fresh_service.process
-    once_equal(lambda: [name for name in sent if f'"{name}"' not in process.log], [])
-
-    said = process.log + process.output
-    assert MARK not in said.lower(), _lines_with(MARK, said)
-    for secret in secrets:
-        assert secret not in said, _lines_with(secret, said)
-    _hold_lines(process.log, sent)
-
-
-def _lines_with(secret: str, said: str) -> str:
-    lines = (line for line in said.splitlines() if secret.lower() in line.lower())
-    return "\n".join([f"{secret} is in", *lines])
-
-
-def _hold_lines(log: str, sent: Mapping[str, Request]) -> None:
-    by_id: dict[str, list[dict[str, Any]]] = {}
-    for line in log.splitlines():
-        told = json.loads(line)
-        assert isinstance(told["event"], str), line
-        assert told["timestamp"].endswith("Z"), line
-        if told["event"] == "request":
-            by_id.setdefault(told["request_id"], []).append(told)
-    for request_id, (method, _, _, _, status) in sent.items():
-        (told,) = by_id[request_id]
-        assert told["status"] == status, told
-        assert told["method"] == ("other" if method.startswith("BREW") else method), told
-        assert told["route"] == "unmatched" or told["route"].startswith("/"), told
-        assert told["ms"] >= 0, told
-
-
-def test_a_request_that_brings_no_id_is_logged_under_the_one_it_is_answered_with(
-    client: Client, service: Running, registered: Driver
-) -> None:
-    answered = [registered.send(client, "GET").header("x-request-id") for _ in range(3)]
-    once_equal(lambda: [name for name in answered if f'"{name}"' not in service.process.log], [])
-
-
-def test_a_fault_is_logged_without_its_words(
-    fresh_service: Running, connect: Callable[[str], Client]
-) -> None:
-    """An exception may quote what was sent: its type and place are enough to find it."""
-    tables = fresh_service.tables
-    driver = with_profile(tables, new_driver(tables))
-    tables.add(
-        "experiences",
-        profile_id=driver.profile_id,
-        company=MARK,
-        job_title=MARK,
-        started_on=date(2020, 3, 20),
-        vehicle_types={MARK: "no list, as only a hand in the database could write it"},
-    )
-    headers = {"x-request-id": "the-fault"}
-    answer = driver.send(connect(fresh_service.url), "GET", headers=headers)
-    assert (answer.status, answer.json) == (500, {"status": 500, "error": "Internal Server Error"})
-
-    process = fresh_service.process
-    once_equal(lambda: '"fault"' in process.log, expected=True)
-    lines = [json.loads(line) for line in process.log.splitlines()]
-    (fault,) = [line for line in lines if line["event"] == "fault"]
-    assert fault["request_id"] == "the-fault"
-    assert fault["error"].endswith("Error"), fault
-    assert "profiles/representation.py" in fault["raised"][-1], fault
-    assert MARK not in process.log
-    assert "Expected" not in process.log, "the words of the exception are logged"

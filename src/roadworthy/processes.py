@@ -130,7 +130,10 @@ class Processes(MPServer):
             os.close(holder.get_fd())
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
-        """Start them, and only then threads: what those lock is locked in no other process."""
+        """Start the server processes, and only then the thread that watches the certificate.
+
+        A process forked while a thread holds a lock would find it locked for ever.
+        """
         super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         self._announce()
         if self._files and self._pair:

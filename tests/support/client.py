@@ -79,6 +79,13 @@ class Client:
         self._connection.close()
 
 
+def hold_unavailable(answer: Answer) -> None:
+    """It is 503, in the documented shape, and says when to come again."""
+    shape = {"status": 503, "error": "Service Unavailable"}
+    assert (answer.status, answer.json) == (503, shape), answer
+    assert answer.header("retry-after") == "1", answer
+
+
 def _send(connection: HTTPConnection, body: bytes) -> None:
     """A server may answer before it has read everything: then the answer is what counts."""
     with contextlib.suppress(ConnectionError):

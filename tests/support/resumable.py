@@ -54,7 +54,28 @@ class Resumable:
 
 
 def begin(client: Client, driver: Driver, length: int, named: str = NAMED) -> Resumable:
+    return begun(driver, create(client, driver, length, named=named))
+
+
+def create(
+    client: Client,
+    driver: Driver,
+    length: int,
+    body: bytes | None = None,
+    *,
+    named: str = NAMED,
+    key: str | None = None,
+) -> Answer:
+    """What comes of a POST, with the first bytes if there is a `body`."""
     headers = {"upload-length": str(length), "upload-metadata": named}
-    answer = client.send("POST", UPLOADS_PATH, {**driver.signed, **TUS, **headers})
+    if body is not None:
+        headers["content-type"] = BODY_TYPE
+    if key is not None:
+        headers["idempotency-key"] = key
+    return client.send("POST", UPLOADS_PATH, {**driver.signed, **TUS, **headers}, body)
+
+
+def begun(driver: Driver, answer: Answer) -> Resumable:
+    """The upload that a POST has begun."""
     assert answer.status == 201, answer
     return Resumable(driver, urlsplit(answer.header("location") or "").path)

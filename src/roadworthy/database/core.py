@@ -64,7 +64,10 @@ class Database(ABC):
 
     @abstractmethod
     async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same for a query of one statement, which needs no transaction around it."""
+        """The same for a query of one statement, which is a transaction by itself.
+
+        Of several, each could be kept without the others.
+        """
 
     @property
     @abstractmethod

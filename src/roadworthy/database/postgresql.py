@@ -139,6 +139,8 @@ class _Connections:
             )
         except BaseException as error:
             reason = outage_reason(error)
+            if reason is not None:
+                self._on_loss()
             if kept is not None:
                 # Who was cancelled leaves a connection whose state nobody knows.
                 cancelled = not isinstance(error, Exception)
@@ -205,7 +207,8 @@ class _Connections:
             kept = self._idle.pop()
             if not kept.driver.is_closed():
                 return kept
-            await self._drop(kept)
+            self._on_loss()
+            await _discard(kept)
         connection = await self._engine.connect()
         synchronous = connection.sync_connection
         assert synchronous is not None  # noqa: S101 -- it has just been opened
@@ -214,13 +217,9 @@ class _Connections:
     async def _put_back(self, kept: _Kept, *, broken: bool) -> None:
         """After an error: kept only when it works and no transaction is left open on it."""
         if broken or kept.driver.is_closed() or kept.driver.is_in_transaction():
-            await asyncio.shield(self._drop(kept))
+            await asyncio.shield(_discard(kept))
         else:
             self._idle.append(kept)
-
-    async def _drop(self, kept: _Kept) -> None:
-        self._on_loss()
-        await _discard(kept)
 
 
 async def _discard(kept: _Kept) -> None:
