@@ -26,6 +26,21 @@ ROUNDS = 500 if SOAK else 60
 MANY = 500
 
 SIGN_IN = "/api/v1/users/sign_in"
+WRONG = "not the password"
+
+
+def signing_in(client: Client, email: str, password: str, status: int) -> Callable[[], float]:
+    """Takes the time of one, which is answered `status`."""
+    body = json.dumps({"user": {"email": email, "password": password}})
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        answer = client.send("POST", SIGN_IN, {"content-type": "application/json"}, body)
+        took = time.perf_counter() - began
+        assert answer.status == status, answer
+        return took
+
+    return seconds
 
 
 def test_refused_sign_ins_are_not_told_apart(
@@ -39,28 +54,38 @@ def test_refused_sign_ins_are_not_told_apart(
     tables.close()
     client = connect(start(place.folder, place.settings).url)
 
-    def signs_in(email: str, password: str) -> Callable[[], float]:
-        body = json.dumps({"user": {"email": email, "password": password}})
-
-        def seconds() -> float:
-            began = time.perf_counter()
-            answer = client.send("POST", SIGN_IN, {"content-type": "application/json"}, body)
-            took = time.perf_counter() - began
-            assert answer.status == (201 if password == PASSWORD else 401), answer
-            return took
-
-        return seconds
-
-    signs_in(known.email, PASSWORD)()
+    signing_in(client, known.email, PASSWORD, 201)()
     kinds = {
-        "an account": signs_in(stranger.email, "not the password"),
-        "an account that signed in there": signs_in(known.email, "not the password"),
-        "one that moved in": signs_in(moved_in.email, "not the password"),
-        "nobody": signs_in("nobody@example.com", "not the password"),
+        "an account": stranger.email,
+        "an account that signed in there": known.email,
+        "one that moved in": moved_in.email,
+        "nobody": "nobody@example.com",
     }
+    tries = {kind: signing_in(client, who, WRONG, 401) for kind, who in kinds.items()}
     chance = random.Random(1)  # noqa: S311 -- chance, not a secret
 
-    assert not told_apart_twice(kinds, ROUNDS, chance)
+    assert not told_apart_twice(tries, ROUNDS, chance)
+
+
+def test_tries_beyond_the_limit_are_not_told_apart(
+    place: Place, start: Callable[..., Service], connect: Callable[[str], Client]
+) -> None:
+    """Though the password of who is known there is verified all the same."""
+    tables = open_tables(place.url)
+    known, stranger = (
+        new_driver(tables, password_digest=AT_FULL_COST.hash(PASSWORD)) for _ in range(2)
+    )
+    tables.close()
+    settings = {**place.settings, "ROADWORTHY_SIGN_IN_LIMIT": "100000/1m,1/10h"}
+    client = connect(start(place.folder, settings).url)
+
+    signing_in(client, known.email, PASSWORD, 201)()
+    signing_in(client, "nobody@example.com", WRONG, 401)()
+    tries = {who.email: signing_in(client, who.email, WRONG, 429) for who in (known, stranger)}
+    chance = random.Random(4)  # noqa: S311 -- chance, not a secret
+
+    assert not told_apart_twice(tries, MANY if SOAK else 8, chance, warm_up=1)
+    signing_in(client, known.email, PASSWORD, 201)()
 
 
 @pytest.mark.parametrize(

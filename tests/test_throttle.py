@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter as Count
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from roadworthy.accounts import Throttle
 from roadworthy.accounts.counter import Counter
-from roadworthy.accounts.throttle_queries import leave_no_trace
-from roadworthy.database import open_database
+from roadworthy.accounts.throttle_queries import leave_no_trace, remember_address
+from roadworthy.database import Database, open_database
 from roadworthy.settings import Limit, load_settings
 from roadworthy.wire import TooManyRequests, network_of
 from tests.conftest import Place
@@ -197,14 +197,60 @@ def test_who_signed_up_there_is_known_there(serve: Callable[..., Asking]) -> Non
 
 
 def test_wrong_passwords_where_it_is_known(serve: Callable[..., Asking], driver: Driver) -> None:
-    """Have a limit too, of their own."""
+    """Have a limit too: as many again, of which nobody is told."""
     asking = serve(sign_in="3/1h,off")
     assert asking.sign_in(driver.email, at=HOME).status == 201
 
     for _ in range(3):
         assert asking.fail(driver.email, HOME).status == 401
+    for _ in range(2):
+        hold_refused(asking.fail(driver.email, HOME), at_most=20 * 60)
+    assert asking.sign_in(driver.email, at=HOME).status == 201
+    hold_refused(asking.fail(driver.email, HOME), at_most=20 * 60)
     hold_refused(asking.sign_in(driver.email, at=HOME), at_most=20 * 60)
-    assert asking.sign_in(driver.email, at=ELSEWHERE).status == 201
+
+
+@pytest.mark.parametrize(
+    ("limit", "emptied"),
+    [
+        (f"3/1h,{NEVER}", "the account's"),
+        (f"{NEVER},3/1h", "the address's"),
+    ],
+)
+def test_nobody_learns_where_an_account_signs_in(
+    serve: Callable[..., Asking], tables: Tables, limit: str, emptied: str
+) -> None:
+    """Who shares an address with drivers is answered alike, whoever signed in there before."""
+    asking, known, unknown = serve(sign_in=limit), new_driver(tables), new_driver(tables)
+    assert asking.sign_in(known.email, at=HOME).status == 201
+    seen = []
+    for email in (known.email, unknown.email, "nobody@example.com"):
+        for number in range(3):
+            if emptied == "the account's":
+                asking.fail(email, ELSEWHERE)
+            else:
+                asking.fail(f"nobody{number}@example.com", HOME)
+        refused = [asking.fail(email, HOME) for _ in range(2)]
+        for answer in refused:
+            hold_refused(answer, at_most=20 * 60)
+        seen.append({tuple(name for name, _ in answer.headers) for answer in refused})
+    assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.parametrize("limit", [f"3/1h,{NEVER}", f"{NEVER},3/1h"], ids=["account", "address"])
+def test_tries_where_it_is_known_count_elsewhere_too(
+    serve: Callable[..., Asking], driver: Driver, limit: str
+) -> None:
+    """Else they would tell that it is known there."""
+    asking = serve(sign_in=limit)
+    assert asking.sign_in(driver.email, at=HOME).status == 201
+
+    for _ in range(3):
+        assert asking.fail(driver.email, HOME).status == 401
+    if limit.startswith(NEVER):
+        hold_refused(asking.fail("nobody@example.com", HOME), at_most=20 * 60)
+    else:
+        hold_refused(asking.fail(driver.email, ELSEWHERE), at_most=20 * 60)
 
 
 def test_nonsense_is_not_counted(serve: Callable[..., Asking], driver: Driver) -> None:
@@ -291,8 +337,8 @@ def test_who_chose_a_password_by_mail_signs_in_where_they_are_known_too(
 ) -> None:
     asking = serve(sign_in="3/1h,3/1h")
     assert asking.sign_in(driver.email, at=HOME).status == 201
-    for _ in range(3):
-        assert asking.fail(driver.email, at=HOME).status == 401
+    for _ in range(6):
+        assert asking.fail(driver.email, at=HOME).status in (401, 429)
     hold_refused(asking.sign_in(driver.email, at=HOME), 1200)
 
     assert asking.reset(link_to(tables, driver.id, "reset")).status == 204
@@ -350,42 +396,76 @@ def test_a_sign_up_that_asks_nothing_of_us_is_not_counted(serve: Callable[..., A
     assert asking.sign_up("address@example.com").status == 201
 
 
-async def _ask_for_mails(place: Place, addresses: list[tuple[str, str]]) -> list[int]:
-    """What each may: 0, or the seconds to wait."""
-    settings = load_settings({**place.settings, "ROADWORTHY_MAIL_LIMIT": "2/1h,3/1h"})
-    database = open_database(place.url)
-    await database.open()
-    throttle = Throttle(database, settings, "secret", lambda: datetime.now(UTC))
-    waits = []
-    for email, client in addresses:
+Mailing = Callable[[Throttle, Database], Awaitable[None]]
+
+
+@pytest.fixture
+def with_throttle(place: Place) -> Callable[[Mailing], None]:
+    """Runs something with a throttle that lets two mails go to an address, three for a client."""
+
+    async def run(mailing: Mailing) -> None:
+        settings = load_settings({**place.settings, "ROADWORTHY_MAIL_LIMIT": "2/1h,3/1h"})
+        database = open_database(place.url)
+        await database.open()
         try:
-            await throttle.mail("reset", email, client)
-            waits.append(0)
-        except TooManyRequests as refused:
-            waits.append(int(refused.headers["retry-after"]))
-    await database.close()
-    return waits
+            await mailing(
+                Throttle(database, settings, "secret", lambda: datetime.now(UTC)), database
+            )
+        finally:
+            await database.close()
+
+    return lambda mailing: asyncio.run(run(mailing))
 
 
-def test_mails(place: Place) -> None:
-    waits = asyncio.run(
-        _ask_for_mails(
-            place,
-            [
-                ("a@b", HOME),
-                ("a@b", ELSEWHERE),
-                ("a@b", THIRD),  # the third to one address
-                ("c@d", HOME),
-                ("e@f", HOME),
-                ("g@h", HOME),  # the fourth from one address
-                ("g@h", ELSEWHERE),
-            ],
-        )
-    )
+async def ask_for_mail(throttle: Throttle, email: str, client: str) -> tuple[bool, int]:
+    """Whether it is sent, and how many seconds to wait are answered."""
+    sent = []
 
-    assert [wait > 0 for wait in waits] == [False, False, True, False, False, True, False]
-    assert 29 * 60 < waits[2] <= 30 * 60
-    assert 19 * 60 < waits[5] <= 20 * 60
+    async def send() -> None:
+        sent.append(email)
+
+    try:
+        await throttle.mailing("reset", email, client, send)
+    except TooManyRequests as refused:
+        return bool(sent), int(refused.headers["retry-after"])
+    return bool(sent), 0
+
+
+def test_mails(with_throttle: Callable[[Mailing], None]) -> None:
+    async def ask(throttle: Throttle, _: Database) -> None:
+        for email, client, at_most in (
+            ("a@b", HOME, 0),
+            ("a@b", ELSEWHERE, 0),
+            ("a@b", THIRD, 30 * 60),  # the third to one address
+            ("c@d", HOME, 0),
+            ("e@f", HOME, 0),
+            ("g@h", HOME, 20 * 60),  # the fourth from one address
+            ("g@h", ELSEWHERE, 0),
+        ):
+            is_sent, wait = await ask_for_mail(throttle, email, client)
+            assert is_sent is (at_most == 0), (email, client)
+            assert at_most - 60 < wait <= at_most, (email, client)
+
+    with_throttle(ask)
+
+
+def test_strangers_keep_no_driver_from_a_new_password(
+    with_throttle: Callable[[Mailing], None], driver: Driver
+) -> None:
+    """Where they are known, two more mails go out; the answer is as it is elsewhere."""
+
+    async def ask(throttle: Throttle, database: Database) -> None:
+        now, place = datetime.now(UTC), throttle.place(HOME)
+        await database.write(remember_address, driver.id, place, now)
+        for _ in range(2):
+            assert await ask_for_mail(throttle, driver.email, ELSEWHERE) == (True, 0)
+
+        for where, are_sent in ((HOME, [True, True, False]), (THIRD, [False] * 3)):
+            asked = [await ask_for_mail(throttle, driver.email, where) for _ in are_sent]
+            assert [is_sent for is_sent, _ in asked] == are_sent, where
+            assert all(29 * 60 < wait <= 30 * 60 for _, wait in asked), where
+
+    with_throttle(ask)
 
 
 # What is kept

@@ -28,7 +28,7 @@ from roadworthy.accounts.session_queries import (
     purge_sessions,
     token_is_revoked,
 )
-from roadworthy.accounts.signing_in import SigningIn
+from roadworthy.accounts.signing_in import WRONG, SigningIn
 from roadworthy.accounts.tables import (
     known_addresses,
     mailed_links,
@@ -36,7 +36,7 @@ from roadworthy.accounts.tables import (
     sessions,
     users,
 )
-from roadworthy.accounts.throttle import ADDRESSES_KNOWN, TOO_OFTEN, Throttle
+from roadworthy.accounts.throttle import ADDRESSES_KNOWN, TOO_OFTEN, Attempt, Throttle
 from roadworthy.accounts.throttle_queries import (
     give_tries_back,
     purge_known_addresses,
@@ -51,9 +51,11 @@ __all__ = [
     "MOST_JTI",
     "RESET_TOKEN",
     "TOO_OFTEN",
+    "WRONG",
     "AccountLetters",
     "AccountRoutes",
     "Applied",
+    "Attempt",
     "ClosedAccount",
     "Done",
     "Guard",

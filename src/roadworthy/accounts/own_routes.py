@@ -15,7 +15,6 @@ from roadworthy.accounts.queries import (
     change_user,
     close_account,
     find_account,
-    is_email_taken,
 )
 from roadworthy.accounts.requests import origin_of, to_the_millisecond, user_parameters
 from roadworthy.accounts.schemas import (
@@ -44,13 +43,24 @@ from roadworthy.accounts.throttle_queries import give_tries_back
 from roadworthy.accounts.tokens import LIFETIME, Bearer, TokenRefused, Tokens, bearer
 from roadworthy.database import Connection, Database, IntegrityError
 from roadworthy.mail import enqueue_letter
-from roadworthy.wire import NotFound, Operation, Request, Response, Route, json_response
+from roadworthy.wire import (
+    NotFound,
+    Operation,
+    Request,
+    Response,
+    Route,
+    ServiceUnavailable,
+    json_response,
+)
 from roadworthy.wire.values import INVALID, TAKEN, Refused, text_value
 
 PATH = "/api/v1/users"
 SESSIONS = f"{PATH}/sessions"
 
 MOST_LISTED = 200
+MOST_LOOKS = 10
+"""At an account whose digest others replace while a change is made."""
+RETRY_SECONDS = 1
 
 Noted = Callable[[Connection, int], None]
 """Called in the transaction that changes what others show of the account with that id."""
@@ -93,20 +103,33 @@ class OwnAccountRoutes:
         """Change what is given, for who knows the password."""
         user, token = await self._owner(request)
         given = await user_parameters(request) or {}
+        with self._passwords.in_line(self._throttle.place(request.client)):
+            changes = await self._digested(await self._judge(given, user, request.client))
+            for _ in range(MOST_LOOKS):
+                if not changes or await self._make(changes, user, token, request):
+                    return Response(204)
+                user, token = await self._owner(request)
+                await self._require_known(given, user, request.client)
+        raise ServiceUnavailable(RETRY_SECONDS)
+
+    async def _judge(self, given: Mapping[str, Any], user: User, client: str) -> dict[str, Any]:
+        """What shall be new. Raises the 422 that says what is wrong, and 429."""
         changes, errors = judge_change(given)
         changes = {name: value for name, value in changes.items() if value != _present(user, name)}
-        await self._judge_current_password(user, given, request.client, errors)
-        if "email" in changes and not errors.keys() & {"email", "current_password"}:
-            # Who does not know the password learns of no address, and who does of a few.
-            await self._throttle.sign_up(changes["email"], request.client)
-            if await self._database.read(is_email_taken, changes["email"]):
-                errors["email"] = [TAKEN]
+        await self._judge_current_password(user, given, client, errors)
+        # Who does not know the password learns of no address, and who does of a few.
+        may_ask = "email" in changes and not errors.keys() & {"email", "current_password"}
+        if may_ask and await self._throttle.is_taken(changes["email"], client):
+            errors["email"] = [TAKEN]
         refuse(errors)
         if "email" in changes:
-            await self._throttle.mail(CONFIRMATION, changes["email"], request.client)
-        if changes and not await self._make(changes, user, token, request):
-            return await self.change(request)  # against the digest that is kept now
-        return Response(204)
+            await self._throttle.mail(CONFIRMATION, changes["email"], client)
+        return changes
+
+    async def _require_known(self, given: Mapping[str, Any], user: User, client: str) -> None:
+        errors: dict[str, list[str]] = {}
+        await self._judge_current_password(user, given, client, errors)
+        refuse(errors)
 
     async def _judge_current_password(
         self, user: User, given: Mapping[str, Any], client: str, errors: dict[str, list[str]]
@@ -125,13 +148,17 @@ class OwnAccountRoutes:
         await self._database.write(give_tries_back, attempt.counters, self._clock())
         return True
 
+    async def _digested(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """The same, as it is kept."""
+        password = changes.pop("password", None)
+        if password is None:
+            return changes
+        return {**changes, "password_digest": await self._passwords.digest(password)}
+
     async def _make(
-        self, changes: dict[str, Any], user: User, token: Bearer, request: Request
+        self, changes: Mapping[str, Any], user: User, token: Bearer, request: Request
     ) -> bool:
         """Whether it was done: not when the digest that was verified has been replaced since."""
-        password = changes.pop("password", None)
-        if password is not None:
-            changes["password_digest"] = await self._passwords.digest(password)
         now = to_the_millisecond(self._clock())
         expires_at = token.expires_at or now + LIFETIME
         kept = Session(token.jti, now, expires_at, *origin_of(request))

@@ -61,9 +61,11 @@ class Recovery:
         token = _required(given, RESET_TOKEN)
         if await self.addressee(Purpose.RESET, token) is None:
             raise _no_link(RESET_TOKEN)
-        password = await self._passwords.digest(judge_new_password(given))
+        password = judge_new_password(given)
+        with self._passwords.in_line(self._throttle.place(client)):
+            digest = await self._passwords.digest(password)
         now = to_the_millisecond(self._clock())
-        email = await self._database.write(_reset_password, digest_of(token), password, now)
+        email = await self._database.write(_reset_password, digest_of(token), digest, now)
         if email is None:
             raise _no_link(RESET_TOKEN)  # somebody was quicker
         await self._throttle.forgive(email, client)

@@ -52,9 +52,12 @@ class RecoveryRoutes:
         it from the answer, or from the time it took.
         """
         email = judge_address(await user_parameters(request) or {})
-        await self._throttle.mail(letter, email, request.client)
-        about = {"email": email}
-        await self._database.write_one(enqueue_letter, letter, about, self._clock())
+
+        async def send() -> None:
+            about = {"email": email}
+            await self._database.write_one(enqueue_letter, letter, about, self._clock())
+
+        await self._throttle.mailing(letter, email, request.client, send)
         return json_response(200, Done())
 
     async def reset(self, request: Request) -> Response:

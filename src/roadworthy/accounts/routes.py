@@ -7,7 +7,7 @@ from typing import Any
 from roadworthy.accounts.account import NewAccount, judge_sign_up, refuse, stored_address
 from roadworthy.accounts.letters import CONFIRMATION
 from roadworthy.accounts.passwords import Passwords
-from roadworthy.accounts.queries import User, create_user, is_email_taken
+from roadworthy.accounts.queries import User, create_user
 from roadworthy.accounts.requests import origin_of, to_the_millisecond, user_parameters
 from roadworthy.accounts.schemas import (
     ACCOUNT_EXAMPLE,
@@ -71,11 +71,9 @@ class AccountRoutes:
         """Create an account and sign in to it."""
         audience = _audience(request)
         account, errors = judge_sign_up(await user_parameters(request) or {})
-        if "email" not in errors:  # then we say whether it is taken
-            self._passwords.require_room()
-            await self._throttle.sign_up(None if errors else account.email, request.client)
-        await self._refuse_what_is_wrong(account, errors)
-        digest = await self._passwords.digest(account.password)
+        with self._passwords.in_line(self._throttle.place(request.client)):
+            await self._refuse_what_is_wrong(account, errors, request.client)
+            digest = await self._passwords.digest(account.password)
         now = to_the_millisecond(self._clock())
         try:
             user, token = await self._database.write(
@@ -127,10 +125,12 @@ class AccountRoutes:
         return Response(204)
 
     async def _refuse_what_is_wrong(
-        self, account: NewAccount, errors: dict[str, list[str]]
+        self, account: NewAccount, errors: dict[str, list[str]], client: str
     ) -> None:
-        taken = "email" not in errors and await self._database.read(is_email_taken, account.email)
-        if taken:
+        """Whether the address is taken is told only so often."""
+        if "email" not in errors and await self._throttle.is_taken(
+            account.email, client, comes_to_nothing=bool(errors)
+        ):
             errors["email"] = [TAKEN]
         refuse(errors)
 

@@ -27,7 +27,7 @@ from roadworthy.jobs import delete_some
 from roadworthy.tombstones import bury_token, bury_tokens
 
 LONGEST_VERIFICATION = timedelta(minutes=5)
-"""Of a password, with all who may wait before it."""
+"""Nobody waits longer for an answer; a password that is verified later still finds its session."""
 
 
 class SignedIn(NamedTuple):

@@ -37,6 +37,10 @@ MOST_LOOKS = 3
 ANSWER_FIRST_SECONDS = 0.002
 """What follows an answer must not keep it waiting."""
 
+LATE_SECONDS = 5.0
+MOST_LATE = 1000
+"""Of those whose database is away; they were let try before it went."""
+
 NOBODY = 0
 """The id of no user: for an address that nobody has, the same statements run."""
 
@@ -58,6 +62,7 @@ class SigningIn:
         self._throttle = throttle
         self._clock = clock
         self._settling: dict[asyncio.Task[None], Candidate] = {}
+        self._late: set[asyncio.Task[None]] = set()
 
     async def sign_in(
         self, email: str, password: str, audience: str | None, origin: Origin
@@ -68,19 +73,28 @@ class SigningIn:
         """
         with self._passwords.in_line(self._throttle.place(origin.address)):
             await self._settled(email, origin)
-            attempt = await self._throttle.may_sign_in(email, origin.address)
-            for look in range(MOST_LOOKS):
-                candidate = self._candidate(email, attempt, audience, origin)
-                if await self._let_in(candidate, password, is_counted=look > 0):
-                    return candidate.user, candidate.issued.token
-                user = await self._database.read(find_user_by_email, email)
-                attempt = attempt._replace(user=user)
+            return await self._throttle.trying(
+                await self._throttle.may_sign_in(email, origin.address),
+                lambda attempt: self._try(attempt, email, password, audience, origin),
+            )
+
+    async def _try(
+        self, attempt: Attempt, email: str, password: str, audience: str | None, origin: Origin
+    ) -> tuple[User, str]:
+        for look in range(MOST_LOOKS):
+            candidate = self._candidate(email, attempt, audience, origin)
+            if await self._let_in(candidate, password, is_counted=look > 0):
+                return candidate.user, candidate.issued.token
+            user = await self._database.read(find_user_by_email, email)
+            attempt = attempt._replace(user=user)
         raise Unauthorized(WRONG)
 
     async def settle(self) -> None:
-        """Wait for what follows the sign-ins that were answered."""
+        """Wait for what follows the sign-ins that were answered, unless the database is away."""
         if self._settling:
             await asyncio.wait(set(self._settling))
+        for late in self._late:
+            late.cancel()
 
     async def _settled(self, email: str, origin: Origin) -> None:
         """Tries at one account or from one address, one after the other, see what was left."""
@@ -129,22 +143,39 @@ class SigningIn:
 
     def _afterwards(self, candidate: "Candidate", renewed: str | None, *, is_proven: bool) -> None:
         """Nobody waits for it; who is refused causes as much of it, whether they exist or not."""
-        settling = asyncio.create_task(self._settle(candidate, renewed, is_proven=is_proven))
+
+        def settle(connection: Connection) -> None:
+            if is_proven:
+                _prove(connection, candidate, renewed, self._clock())
+            else:
+                _drop(connection, candidate, self._clock())
+
+        settling = asyncio.create_task(self._settle(settle))
         self._settling[settling] = candidate
         settling.add_done_callback(self._settling.pop)
 
-    async def _settle(
-        self, candidate: "Candidate", renewed: str | None, *, is_proven: bool
-    ) -> None:
-        """Without it, a session is shown late, and a try comes back with time."""
+    async def _settle(self, settle: Callable[[Connection], None]) -> None:
+        """Without it, a session is shown late, or one that is nobody's, and a try comes back with
+        time. So when the database is away it is done later; the next try does not wait for that.
+        """
         await asyncio.sleep(ANSWER_FIRST_SECONDS)
+        if not await self._is_settled(settle) and len(self._late) < MOST_LATE:
+            late = asyncio.create_task(self._settle_late(settle))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
+
+    async def _settle_late(self, settle: Callable[[Connection], None]) -> None:
+        while True:
+            await asyncio.sleep(LATE_SECONDS)
+            if await self._is_settled(settle):
+                return
+
+    async def _is_settled(self, settle: Callable[[Connection], None]) -> bool:
         try:
-            if is_proven:
-                await self._database.write(_prove, candidate, renewed, self._clock())
-            else:
-                await self._database.write(_drop, candidate, self._clock())
+            await self._database.write(settle)
         except (Busy, Unavailable):
-            return  # the database has said why
+            return False  # the database has said why
+        return True
 
 
 class Candidate(NamedTuple):

@@ -1,14 +1,16 @@
 """Holds those who try too often, over all processes of one database."""
 
+import asyncio
 import hmac
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 from roadworthy.accounts.counter import Counter, longest_wait
-from roadworthy.accounts.queries import User
+from roadworthy.accounts.queries import User, is_email_taken
 from roadworthy.accounts.throttle_queries import (
     clear_tries,
     find_wait,
@@ -18,23 +20,46 @@ from roadworthy.accounts.throttle_queries import (
 from roadworthy.database import Busy, Connection, Database, Unavailable
 from roadworthy.mail import CannotBeAddressed, mailable
 from roadworthy.settings import Limits, Settings
-from roadworthy.wire import TooManyRequests, network_of
+from roadworthy.wire import TooManyRequests, Unauthorized, network_of
 
 TOO_OFTEN = "Too often, for this account or from this address"
 
 ADDRESSES_KNOWN = timedelta(days=90)
 """For so long after a sign-in from an address, strangers cannot lock its account there."""
 
+TOLD_EVERY_SECONDS = 0.5
+"""Longer than verifying a password takes, as a rule."""
+
 T = TypeVar("T")
 
 
 class Attempt(NamedTuple):
-    """A sign-in that was let try: whose it would be, and what to give back when it is theirs."""
+    """A sign-in that may be tried: whose it would be, and what it would use up."""
 
     user: User | None
     place: bytes
-    is_place_stale: bool
+    seen_at: datetime | None
+    """When they last signed in from there."""
     counters: tuple[Counter, ...]
+    spare: tuple[Counter, ...]
+    """In place of those, where the account is known."""
+    wait: timedelta
+    """Until `counters` have a try left."""
+    at: datetime
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the account has signed in from there."""
+        return self.seen_at is not None
+
+    @property
+    def is_place_stale(self) -> bool:
+        """Whether a sign-in from there should be written down: once a day is enough."""
+        return self.seen_at is None or self.at - self.seen_at > timedelta(days=1)
+
+    def beyond(self) -> "Attempt":
+        """The same, where the account is known and the others have no try left."""
+        return self._replace(counters=self.spare)
 
 
 class Throttle:
@@ -56,49 +81,84 @@ class Throttle:
         self._key = hmac.digest(secret.encode(), b"throttle", "sha256")
         self._clock = clock
 
-    async def sign_up(self, email: str | None, client: str) -> None:
-        """Raises a 429 `Refusal` when it is too often; no `email`: it comes to nothing anyway."""
+    async def is_taken(self, email: str, client: str, *, comes_to_nothing: bool = False) -> bool:
+        """Whether somebody signed up with `email`. Raises a 429 `Refusal` when it is too often.
+
+        What `comes_to_nothing` anyway is not counted for the address that it asks after.
+        """
         limits = self._settings.sign_up_limit
-        if email is None:
+        whose = "" if comes_to_nothing else _spelt(email)
+        if comes_to_nothing:
             limits = limits._replace(account=None)
-        counters = self._counters("sign-up", _spelt(email or ""), network_of(client), limits)
-        await self._take(counters)
+        await self._take(self._counters("sign-up", whose, network_of(client), limits))
+        return await self._database.read(is_email_taken, email)
 
     async def mail(self, letter: str, email: str, client: str) -> None:
-        """Call before who is not signed in gets a mail. Raises a 429 `Refusal` when too often.
-
-        Where an account has signed in before, only mails asked for from there count, as for
-        signing in.
-        """
+        """Call before somebody gets a mail. Raises a 429 `Refusal` when it is too often."""
         limits = self._settings.mail_limit
-        place = self.place(client)
+        await self._take(self._counters(letter, _spelt(email), network_of(client), limits))
+
+    async def mailing(
+        self, letter: str, email: str, client: str, send: Callable[[], Awaitable[None]]
+    ) -> None:
+        """The same for who is not signed in: `send` it, unless it is too often.
+
+        Where the account has signed in before, some go out all the same, so that no stranger can
+        keep a driver from a new password. The 429 is as it is elsewhere: it tells of no account.
+        """
+        began, place = time.monotonic(), self.place(client)
         who = await self._database.read(find_who_signs_in, email, place)
-        whose = _spelt(email) if who.seen_at is None else f"{email}\0{place.hex()}"
-        await self._take(self._counters(letter, whose, network_of(client), limits))
+        try:
+            await self.mail(letter, email, client)
+        except TooManyRequests:
+            if who.seen_at is not None:
+                with suppress(TooManyRequests):
+                    await self._take(self._spare(letter, email, client, self._settings.mail_limit))
+                    await send()
+            await _until_told(began)
+            raise
+        await send()
 
     async def sign_in(self, email: str, client: str) -> Attempt:
         """Who would sign in, once the try is counted. Raises a 429 `Refusal` when too often.
 
-        Where an account has signed in before, only tries at it from there count: whatever others
-        do elsewhere, its right password is taken.
+        Only for who knows already whose account it is: others use `trying`.
         """
         attempt = await self.may_sign_in(email, client)
+        if attempt.wait and attempt.is_known:
+            attempt = attempt.beyond()
         await self._take(attempt.counters)
         return attempt
 
     async def may_sign_in(self, email: str, client: str) -> Attempt:
-        """The same, before it is counted; nothing may be answered that depends on the password."""
+        """Who would sign in; nothing is counted yet."""
         now, place = self._clock(), self.place(client)
-        known, unknown = (
-            self._sign_in_counters(email, network_of(client), is_known=is_known)
-            for is_known in (True, False)
-        )
-        user, seen_at, clear_at = await self._database.read(
-            find_who_signs_in, email, place, (*known, *unknown)
-        )
-        counters = unknown if seen_at is None else known
-        _require_none_waits(longest_wait(counters, clear_at, now))
-        return Attempt(user, place, _is_stale(seen_at, now), counters)
+        limits = self._settings.sign_in_limit
+        counters = self._counters("sign-in", email, network_of(client), limits)
+        spare = self._spare("sign-in", email, client, limits)
+        who = await self._database.read(find_who_signs_in, email, place, counters)
+        wait = longest_wait(counters, who.clear_at, now)
+        return Attempt(who.user, place, who.seen_at, counters, spare, wait, now)
+
+    async def trying(self, attempt: Attempt, then: Callable[[Attempt], Awaitable[T]]) -> T:
+        """What `then` returns, which counts the attempt and raises a 401 when it comes to nothing.
+
+        Where the account has signed in before, strangers cannot lock it: when all tries are used
+        up, `then` has some more to count. If those come to nothing, the 429 is the same, and comes
+        as late, as where the account is unknown: it tells of no account. Raises the 401 and 429.
+        """
+        began = time.monotonic()
+        refusal = _too_many(attempt.wait)
+        if not attempt.wait:
+            try:
+                return await then(attempt)
+            except TooManyRequests as others_were_faster:
+                refusal = others_were_faster
+        if attempt.is_known:
+            with suppress(TooManyRequests, Unauthorized):
+                return await then(attempt.beyond())
+        await _until_told(began)
+        raise refusal
 
     async def count(self, attempt: Attempt, then: Callable[[Connection], T]) -> T:
         """Count the try, and what `then` returns in the same transaction.
@@ -116,9 +176,9 @@ class Throttle:
 
         Tries come back with time, too: a database that is busy or away keeps nobody waiting.
         """
-        place = network_of(client)
-        elsewhere = self._counters("sign-in", email, "", self._settings.sign_in_limit)
-        counters = (*elsewhere, *self._sign_in_counters(email, place, is_known=True))
+        limits = self._settings.sign_in_limit
+        elsewhere = self._counters("sign-in", email, "", limits._replace(address=None))
+        counters = (*elsewhere, *self._spare("sign-in", email, client, limits))
         with suppress(Busy, Unavailable):
             await self._database.write_one(clear_tries, [counter.key for counter in counters])
 
@@ -126,13 +186,10 @@ class Throttle:
         """What is kept of the address of `client`, for `remember_address`."""
         return self._digest("place", network_of(client))
 
-    def _sign_in_counters(self, email: str, place: str, *, is_known: bool) -> tuple[Counter, ...]:
-        """As many where it is known: who measures the time shall not learn that either."""
-        limits = self._settings.sign_in_limit
-        if is_known:
-            there = f"{email}\0{place}"
-            return self._counters("sign-in where it is known", there, there, limits)
-        return self._counters("sign-in", email, place, limits)
+    def _spare(self, what: str, email: str, client: str, limits: Limits) -> tuple[Counter, ...]:
+        there = f"{email}\0{network_of(client)}"
+        own = Limits(limits.account or limits.address, None)
+        return self._counters(f"{what} where it is known", there, "", own)
 
     def _counters(
         self, what: str, account: str, address: str, limits: Limits
@@ -194,6 +251,9 @@ def _spelt(email: str) -> str:
         return email
 
 
-def _is_stale(seen_at: datetime | None, now: datetime) -> bool:
-    """Whether a sign-in should be written down: once a day is enough."""
-    return seen_at is None or now - seen_at > timedelta(days=1)
+async def _until_told(began: float) -> None:
+    """Until the next moment, counted from when it `began`, at which somebody is told: so nobody
+    learns from the time what was done meanwhile.
+    """
+    elapsed = time.monotonic() - began
+    await asyncio.sleep(TOLD_EVERY_SECONDS - elapsed % TOLD_EVERY_SECONDS)

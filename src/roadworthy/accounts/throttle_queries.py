@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Case,
     LargeBinary,
     and_,
     bindparam,
@@ -89,9 +90,10 @@ def take_tries(connection: Connection, counters: Sequence[Counter], now: datetim
     Needs no transaction: were it cut short, a try would be lost, and come back with time.
     """
     at = microseconds(now)
-    values = {"now": at, "nonsense_after": max(each.nonsense_after(at) for each in counters)}
+    values = {"now": at}
     for number, counter in enumerate(counters):
         values[f"moved{number}"] = at + counter.step
+        values[f"nonsense_after{number}"] = counter.nonsense_after(at)
         values[f"taken_until{number}"] = counter.taken_until(at)
     taken = _taking(connection.dialect.name, len(counters)).rows(
         connection, {**values, **_keys(counters)}
@@ -165,16 +167,11 @@ def _clear_at(count: int) -> Prepared:
 @cache
 def _taking(dialect_name: str, count: int) -> Prepared:
     """One statement for `count` counters, so that of those who take at once each counts."""
-    now, nonsense_after = _number("now"), _number("nonsense_after")
+    now, nonsense_after = _number("now"), _of_each("nonsense_after", count)
     upsert = _upsert(dialect_name, count)
     clear_at = throttles.c.clear_at
     current = case((clear_at.between(now, nonsense_after), clear_at), else_=now)
-    taken_until = case(
-        *(
-            (throttles.c.key == bindparam(f"key{number}"), _number(f"taken_until{number}"))
-            for number in range(count)
-        )
-    )
+    taken_until = _of_each("taken_until", count)
     return Prepared(
         upsert.on_conflict_do_update(
             index_elements=["key"],
@@ -203,6 +200,16 @@ def _upsert(dialect_name: str, count: int) -> postgresql.Insert | sqlite.Insert:
     ]
     upsert: postgresql.Insert | sqlite.Insert = dialect.insert(throttles).values(rows)
     return upsert
+
+
+def _of_each(name: str, count: int) -> Case[int]:
+    """The value of that name of the counter at hand."""
+    return case(
+        *(
+            (throttles.c.key == bindparam(f"key{number}"), _number(f"{name}{number}"))
+            for number in range(count)
+        )
+    )
 
 
 def _number(name: str) -> BindParameter[int]:

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from roadworthy.accounts import (
+    WRONG,
+    Attempt,
     Passwords,
     Purpose,
     Throttle,
@@ -16,6 +18,7 @@ from roadworthy.accounts import (
 from roadworthy.database import Database
 from roadworthy.documents import Files, Viewer, begun, record_view
 from roadworthy.exports.queries import Export, find_export
+from roadworthy.wire import Unauthorized
 
 
 class Handover:
@@ -47,14 +50,24 @@ class Handover:
 
     async def signs_in(self, user_id: int, email: str, password: str, client: str) -> bool:
         """Whether these are the account's. Raises a 429 or 503 `Refusal`."""
-        self._passwords.require_room()
-        attempt = await self._throttle.sign_in(stored_address(email), client)
+        with self._passwords.in_line(self._throttle.place(client)):
+            try:
+                await self._throttle.trying(
+                    await self._throttle.may_sign_in(stored_address(email), client),
+                    lambda attempt: self._try(attempt, user_id, password),
+                )
+            except Unauthorized:
+                return False
+        return True
+
+    async def _try(self, attempt: Attempt, user_id: int, password: str) -> None:
+        """Raises the 401 when they are not, and 429."""
+        await self._throttle.count(attempt, lambda _: None)
         user = attempt.user
         is_right = await self._passwords.verify(password, user.password_digest if user else None)
         if not is_right or user is None or user.id != user_id:
-            return False
+            raise Unauthorized(WRONG)
         await self._database.write(give_tries_back, attempt.counters, self._clock())
-        return True
 
     async def hand_out(
         self, user_id: int, export: Export
