@@ -44,18 +44,21 @@ class Answer:
 
 
 class Client:
-    """One keep-alive connection to `url`; over TLS, to whoever shows a certificate in `trusted`."""
+    """One keep-alive connection to `url`; over TLS, to whoever shows a certificate in `trusted`.
 
-    def __init__(self, url: str, trusted: Path | None = None):
+    It waits for `seconds`, and no longer, for each part of an answer.
+    """
+
+    def __init__(self, url: str, trusted: Path | None = None, seconds: float = TIMEOUT):
         address = urlsplit(url)
         host = address.hostname or ""
         if address.scheme == "https":
             context = ssl.create_default_context(cafile=trusted)
             self._connection: HTTPConnection = HTTPSConnection(
-                host, address.port, timeout=TIMEOUT, context=context
+                host, address.port, timeout=seconds, context=context
             )
         else:
-            self._connection = HTTPConnection(host, address.port, timeout=TIMEOUT)
+            self._connection = HTTPConnection(host, address.port, timeout=seconds)
 
     def send(
         self, method: str, path: str, headers: Headers = (), body: bytes | str | None = None
