@@ -1,6 +1,6 @@
 """A backup made while serving holds all that was answered; put back, it revives nothing."""
 
-import json
+import errno
 import os
 import pty
 import re
@@ -29,6 +29,7 @@ from roadworthy.backup.queries import MARGIN
 from roadworthy.backup.sealed import CHUNK, Opener, Sealer
 from roadworthy.migrations import HEAD, migrate
 from roadworthy.settings import load_settings
+from roadworthy.tombstones import read_copy
 from roadworthy.tombstones.queries import (
     MOST_FOLDERS,
     find_backup_folders,
@@ -148,7 +149,8 @@ def test_what_is_restored_is_what_was_there(home: Home, elsewhere: Home) -> None
     assert re.fullmatch(
         rf"Restored the backup of \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ to {elsewhere.data}: "
         r"the database, 3 files and the secret\.\n"
-        r"Of what the tombstones name, these were alive and are no more: "
+        r"Of what the tombstones name, complete until \d{4}-\d\d-\d\d \d\d:\d\dZ, these were alive "
+        r"and are no more: "
         r"tokens: 0, passwords: 0, accounts: 0\.\n"
         r"Make a backup soon: tombstones .+\n",
         said,
@@ -376,7 +378,7 @@ def test_beside_backups_tombstones_are_noted_as_long_as_they_can_be_reached(
     home.backups.rmdir()
     away.rename(home.backups)
     start(tmp_path / "again", home.settings).stop()
-    noted = [json.loads(line)["jti"] for line in _lines(home.backups / "tombstones")]
+    noted = [each.jti for each in read_copy(home.backups / "tombstones").tombstones]
     assert noted == [payload_of(driver.token)["jti"] for driver in (first, second)]
 
 
@@ -423,12 +425,44 @@ def test_a_rehearsal_elsewhere_notes_nothing_beside_the_backups(
     sign_out(connect(service.url), driver)
     service.stop()
 
-    assert len(_lines(elsewhere.data / "tombstones")) == 1
-    assert _lines(second.backups / "tombstones") == []
+    assert len(read_copy(elsewhere.data / "tombstones").tombstones) == 1
+    assert read_copy(second.backups / "tombstones").tombstones == []
 
 
-def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines()
+@pytest.mark.parametrize(
+    ("said", "until"),
+    [
+        (f'{{"complete_to":"{datetime.now(UTC) - timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"}}', "20"),
+        ("", "nobody knows when"),
+        ('{"id":1,"kind":"token","jti":"x","expires_at":"2099-01-01T00:00Z"}', "nobody knows when"),
+        ('{"complete_to":"2026-11-28T10:00:00"}', "nobody knows when"),
+    ],
+    ids=["hours ago", "empty", "of an older release", "no zone"],
+)
+def test_a_copy_that_may_lack_some_is_taken_on_the_operators_word_alone(
+    home: Home, elsewhere: Home, said: str, until: str
+) -> None:
+    """As one that was taken away with its backups, once, from a service that went on."""
+    backup = home.back_up()
+    copy = home.backups / "tombstones"
+    copy.write_text(said and f"{said}\n")
+
+    line = elsewhere.fails("restore", str(backup))
+    assert line.startswith(f"roadworthy: {copy}: complete only until {until}"), line
+    assert "--latest-tombstones" in line
+    assert not elsewhere.data.exists()
+    told = elsewhere.command("restore", str(backup), "--latest-tombstones")
+    assert ("complete until" in told) is (until == "20")
+
+
+def test_a_later_copy_makes_up_for_one_that_was_taken_away(
+    home: Home, elsewhere: Home, tmp_path: Path
+) -> None:
+    backup = home.back_up()
+    later = (home.backups / "tombstones").rename(tmp_path / "later")
+    (home.backups / "tombstones").write_text('{"complete_to":"2026-01-01T10:00:00Z"}\n')
+
+    assert "complete until" in elsewhere.command("restore", str(backup), "--tombstones", str(later))
 
 
 def test_without_tombstones_everybody_is_signed_out(
@@ -878,6 +912,22 @@ def test_one_backup_at_a_time(home: Home, elsewhere: Home) -> None:
 
     assert said == ["roadworthy: another backup is being made: wait for it"]
     assert not (home.data / "backups" / "snapshot.db").exists()
+    elsewhere.command("restore", str(made.path))
+    assert rows_of(elsewhere) == rows_of(home)
+
+
+def test_a_disk_without_hard_links(
+    home: Home, elsewhere: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that moves between machines: FAT."""
+
+    def refuse(*_: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    made = make_backup(load_settings(home.settings), home.backups, PASSPHRASE, _watch_nothing)
+
+    assert {path.name for path in home.backups.iterdir()} == {"tombstones", made.path.name}
     elsewhere.command("restore", str(made.path))
     assert rows_of(elsewhere) == rows_of(home)
 

@@ -44,7 +44,7 @@ def sign_out(client: Client, driver: Driver) -> None:
 
 
 def jtis(file: Path) -> list[str]:
-    return [json.loads(line)["jti"] for line in file.read_text().splitlines()]
+    return [each.jti or "" for each in read_copy(file).tombstones]
 
 
 def test_sign_outs_are_noted_apart_by_numbers_alone(
@@ -62,7 +62,7 @@ def test_sign_outs_are_noted_apart_by_numbers_alone(
     assert sorted(jtis(file)) == sorted(payload_of(d.token)["jti"] for d in drivers)
     assert file.stat().st_mode & 0o777 == 0o600
     for line in file.read_text().splitlines():
-        assert json.loads(line).keys() == {"id", "kind", "jti", "expires_at"}
+        assert json.loads(line).keys() in ({"id", "kind", "jti", "expires_at"}, {"complete_to"})
     assert service.errors == ""
 
 
@@ -123,7 +123,7 @@ def bring_up_to_date(copy: Copy, numbers: list[int]) -> None:
 
 
 def numbers_in(path: Path) -> list[int]:
-    return [tombstone.id for tombstone in read_copy(path)[0]]
+    return [tombstone.id for tombstone in read_copy(path).tombstones]
 
 
 @given(
@@ -171,6 +171,20 @@ def test_those_who_append_at_once_append_each_once(tmp_path: Path) -> None:
         list(threads.map(append, copies))
 
     assert sorted(numbers_in(path)) == list(range(1, 99))
+
+
+def test_a_copy_says_each_hour_to_what_time_it_is_complete(tmp_path: Path) -> None:
+    """Once, however many processes keep it; and a clock that was wrong is put right."""
+    path = tmp_path / "tombstones"
+    copies = [Copy(path, make=True) for _ in range(2)]
+    for hours in (0, 0.5, 0.99, 1, 1.5, 99, 2):
+        for copy in copies:
+            copy.is_complete(NOW + timedelta(hours=hours))
+
+    said = [json.loads(line)["complete_to"] for line in path.read_text().splitlines()]
+    expected = [NOW + timedelta(hours=hours) for hours in (0, 1, 99, 2)]
+    assert [datetime.fromisoformat(each) for each in said] == expected
+    assert read_copy(path) == ([], expected[-1], 0)
 
 
 def test_a_copy_beside_backups_is_not_made_on_an_unmounted_disk(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from roadworthy.settings import Settings, SettingsError, load_settings, show_set
 
 if TYPE_CHECKING:
     from roadworthy.accounts import Applied
+    from roadworthy.backup import Noted
 
 STEP_BACK = 5
 """How nice a backup is: who answers requests has three times its share of a processor."""
@@ -316,6 +317,11 @@ def backup(to: Path, passphrase_file: Path | None) -> None:
 @click.option(
     "--without-tombstones", is_flag=True, help="There are none: sign everybody out instead."
 )
+@click.option(
+    "--latest-tombstones",
+    is_flag=True,
+    help="There are no later ones: the service has not run since.",
+)
 @_passphrase_file
 def restore(
     backup_file: Path,
@@ -323,6 +329,7 @@ def restore(
     passphrase_file: Path | None,
     *,
     without_tombstones: bool,
+    latest_tombstones: bool,
 ) -> None:
     """Put BACKUP back into an empty data folder, and verify it."""
     from roadworthy.backup import restore_backup  # noqa: PLC0415
@@ -333,7 +340,12 @@ def restore(
     passphrase = _passphrase(settings, passphrase_file, is_new=False)
     with _progress("Restoring") as begin:
         restored = restore_backup(
-            settings, backup_file, passphrase, None if without_tombstones else copies, begin
+            settings,
+            backup_file,
+            passphrase,
+            None if without_tombstones else copies,
+            begin,
+            are_latest=latest_tombstones,
         )
     files = f"{restored.files} file{'' if restored.files == 1 else 's'}"
     click.echo(
@@ -346,7 +358,7 @@ def restore(
             "they were: without tombstones nobody knows them."
         )
     else:
-        _show_applied(restored.applied, restored.unread)
+        _show_applied(restored.applied, restored.noted)
     if restored.has_digests_of_devise and not settings.devise_pepper:
         click.echo(
             "Passwords that moved in are among them: if their service had a pepper, set "
@@ -371,14 +383,15 @@ def apply_tombstones(copies: tuple[Path, ...]) -> None:
     _show_applied(*apply_copies(load_settings(), copies))
 
 
-def _show_applied(applied: "Applied", unread: int) -> None:
+def _show_applied(applied: "Applied", noted: "Noted") -> None:
+    until = f", complete until {noted.complete_to:%Y-%m-%d %H:%M}Z" if noted.complete_to else ""
     click.echo(
-        "Of what the tombstones name, these were alive and are no more: "
+        f"Of what the tombstones name{until}, these were alive and are no more: "
         f"tokens: {applied.tokens}, passwords: {applied.passwords}, accounts: {applied.accounts}."
     )
-    if unread:
+    if noted.unread:
         click.echo(
-            f"Lines that are no tombstones, as after a power cut, were passed over: {unread}."
+            f"Lines that are no tombstones, as after a power cut, were passed over: {noted.unread}."
         )
 
 

@@ -1,5 +1,6 @@
 """Making a backup, while the service serves and writes."""
 
+import errno
 import fcntl
 import io
 import os
@@ -29,6 +30,10 @@ USE_POSTGRESQL = (
     "this database is PostgreSQL's, which has better means: pg_dump or pg_basebackup for the "
     "database, and a copy of the files, of ROADWORTHY_SECRET_KEY and of the tombstones"
 )
+
+
+_WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""What a disk says that has no hard links, such as one formatted as FAT."""
 
 
 class Made(NamedTuple):
@@ -140,12 +145,23 @@ def _write(
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
-        os.link(unfinished, path)  # never over another one
+        _name(unfinished, path)
     finally:
         with suppress(OSError):
             unfinished.unlink()
     sync_folder(to)
     return Made(path, size, files, vanished, files_folder(settings) is None)
+
+
+def _name(unfinished: Path, path: Path) -> None:
+    """Never over another one."""
+    try:
+        os.link(unfinished, path)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        os.close(_new(path))
+        unfinished.rename(path)
 
 
 def files_folder(settings: Settings) -> Path | None:

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,21 @@ _FOR_DISKS = "lost+found"
 """What a freshly made disk has in it."""
 
 
+MOST_BEHIND = timedelta(hours=2)
+"""Copies that are complete to an earlier time may have been taken away from a running service."""
+
+
+class Noted(NamedTuple):
+    """What copies of tombstones say, taken together."""
+
+    tombstones: list[Tombstone] | None
+    """`None`: there are none, by the operator's word."""
+    complete_to: datetime | None
+    """All that ended until then is among them; `None`: nobody knows."""
+    unread: int
+    """Lines that say nothing."""
+
+
 class Restored(NamedTuple):
     """What was put back."""
 
@@ -34,8 +49,7 @@ class Restored(NamedTuple):
     files: int
     applied: Applied | None
     """`None`: there were no tombstones, so everybody was signed out."""
-    unread: int
-    """Lines of the copies of tombstones that are none."""
+    noted: "Noted"
     has_digests_of_devise: bool
 
 
@@ -45,21 +59,24 @@ def restore_backup(
     passphrase: str,
     copies: Sequence[Path] | None,
     begin: Callable[[int], Progress],
+    *,
+    are_latest: bool = False,
 ) -> Restored:
     """Put `backup` back into the data folder, which is empty.
 
     What is in `copies` of tombstones, in the one beside the backup and in that of
-    `ROADWORTHY_TOMBSTONES_DIR` stays dead; `None`: do without any, and sign everybody out.
+    `ROADWORTHY_TOMBSTONES_DIR` stays dead; `None`: do without any, and sign everybody out. Those
+    that may lack some are taken only when the operator says that there `are_latest` ones.
     Raises `BackupError`, and `MigrationError` when the database cannot be brought to this release.
     """
     database = _database_name(settings)
     if not backup.is_file():
         raise BackupError(f"{backup} is no file: name the backup itself")
-    tombstones, unread = _tombstones(settings, backup, copies)
+    noted = _noted(settings, backup, copies, are_latest=are_latest)
     try:
         with _empty_folder(settings) as folder:
             header, files = _unpack(backup, passphrase, folder, begin)
-            applied, has_devises = _make_ready(folder / DATABASE, tombstones)
+            applied, has_devises = _make_ready(folder / DATABASE, noted.tombstones)
             (folder / DATABASE).rename(folder / database)
             os.sync()
             _move(folder, settings.data_dir, last=database)
@@ -67,20 +84,20 @@ def restore_backup(
         raise BackupError(
             f"cannot restore: {error.filename or settings.data_dir}: {error.strerror or error}"
         ) from error
-    return Restored(header, files, applied, unread, has_devises)
+    return Restored(header, files, applied, noted, has_devises)
 
 
-def apply_copies(settings: Settings, copies: Sequence[Path]) -> tuple[Applied, int]:
+def apply_copies(settings: Settings, copies: Sequence[Path]) -> tuple[Applied, Noted]:
     """What a restore does, to a database that was put back by other means.
 
-    How many were found alive, and how many lines of the copies are no tombstones. Raises
-    `BackupError`, `MigrationError` and `Unavailable`.
+    How many were found alive, and what the copies say. Raises `BackupError`, `MigrationError` and
+    `Unavailable`.
     """
     require_head(settings.migration_database_url)
-    tombstones, unread = _read(copies)
-    applied = _settle(settings.migration_database_url, tombstones)
+    noted = _read(copies)
+    applied = _settle(settings.migration_database_url, noted.tombstones)
     assert applied is not None  # noqa: S101 -- there were tombstones, be it none
-    return applied, unread
+    return applied, noted
 
 
 def _database_name(settings: Settings) -> str:
@@ -97,11 +114,11 @@ def _database_name(settings: Settings) -> str:
     return path.name
 
 
-def _tombstones(
-    settings: Settings, backup: Path, given: Sequence[Path] | None
-) -> tuple[list[Tombstone] | None, int]:
+def _noted(
+    settings: Settings, backup: Path, given: Sequence[Path] | None, *, are_latest: bool
+) -> Noted:
     if given is None:
-        return None, 0
+        return Noted(None, None, 0)
     known = (backup.absolute().parent / COPY, settings.tombstones_dir / COPY)
     copies = [*given, *(copy for copy in dict.fromkeys(known) if copy.exists())]
     if not copies:
@@ -110,21 +127,35 @@ def _tombstones(
             "give the newest with --tombstones, or take --without-tombstones, which signs "
             "everybody out"
         )
-    return _read(copies)
+    noted = _read(copies)
+    if not are_latest and _may_lack_some(noted):
+        until = f"{noted.complete_to:%Y-%m-%d %H:%M}Z" if noted.complete_to else "nobody knows when"
+        raise BackupError(
+            f"{', '.join(map(str, copies))}: complete only until {until}, so who signed out or "
+            "closed the account later would be revived: give the newest with --tombstones, or, "
+            "if the service has not run since, add --latest-tombstones"
+        )
+    return noted
 
 
-def _read(copies: Sequence[Path]) -> tuple[list[Tombstone], int]:
+def _may_lack_some(noted: Noted) -> bool:
+    return noted.complete_to is None or noted.complete_to < datetime.now(UTC) - MOST_BEHIND
+
+
+def _read(copies: Sequence[Path]) -> Noted:
     now = datetime.now(UTC)
-    found: dict[Tombstone, None] = {}
+    tombstones: dict[Tombstone, None] = {}
+    complete_to = None
     unread = 0
     for copy in copies:
         try:
-            tombstones, others = read_copy(copy)
+            found = read_copy(copy)
         except OSError as error:
             raise BackupError(f"cannot read {copy}: {error.strerror}") from error
-        found |= dict.fromkeys(each for each in tombstones if not is_spent(each, now))
-        unread += others
-    return list(found), unread
+        tombstones |= dict.fromkeys(each for each in found.tombstones if not is_spent(each, now))
+        complete_to = max(filter(None, (complete_to, found.complete_to)), default=None)
+        unread += found.unread
+    return Noted(list(tombstones), complete_to, unread)
 
 
 @contextmanager

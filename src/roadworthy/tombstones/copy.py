@@ -6,17 +6,33 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 from roadworthy.disk import sync_folder
-from roadworthy.tombstones.tombstone import Tombstone, as_line, from_line
+from roadworthy.tombstones.tombstone import Complete, Tombstone, as_line, from_line
 
 COPY = "tombstones"
 """The file's name."""
 
 SETTLED_SECONDS = 120
 """PostgreSQL commits ids out of order; a transaction that takes longer is found at a restart."""
+
+
+SAID_EVERY = timedelta(hours=1)
+"""To what time it is complete."""
+
+
+class Found(NamedTuple):
+    """What a copy says."""
+
+    tombstones: list[Tombstone]
+    complete_to: datetime | None
+    """It has all that ended until then; `None`: nobody knows."""
+    unread: int
+    """Lines that say nothing."""
 
 
 class Copy:
@@ -29,6 +45,7 @@ class Copy:
         self.path = path
         self._make = make
         self._ids: set[int] = set()
+        self._complete_to: datetime | None = None
         self._forget()
 
     def look(self) -> int:
@@ -47,14 +64,17 @@ class Copy:
         Raises `OSError`.
         """
         with self._open() as file:
-            with contextlib.suppress(OSError):  # a disk without locks: one may be there twice
-                fcntl.flock(file, fcntl.LOCK_EX)
-            self._read(file)
-            lines = [as_line(each) for each in tombstones if each.id not in self._ids]
-            if lines:
-                start = b"" if self._is_at_line_start(file) else b"\n"
-                file.write(start + b"".join(lines))
-                os.fsync(file.fileno())
+            self._read_alone(file)
+            self._write(file, [each for each in tombstones if each.id not in self._ids])
+
+    def is_complete(self, to: datetime) -> None:
+        """Say that it has all that ended until then; now and then is enough. Raises `OSError`."""
+        if self._is_said(to):
+            return
+        with self._open() as file:
+            self._read_alone(file)
+            if not self._is_said(to):
+                self._write(file, [Complete(to)])
 
     def has(self, newest: int) -> None:
         """It is up to date to the id `newest`; after a while no smaller one can come."""
@@ -73,6 +93,22 @@ class Copy:
                 sync_folder(self.path.parent)
             yield file
 
+    def _is_said(self, to: datetime) -> bool:
+        """A time that is yet to come was a clock that was wrong."""
+        said = self._complete_to
+        return said is not None and said <= to < said + SAID_EVERY
+
+    def _read_alone(self, file: FileIO) -> None:
+        with contextlib.suppress(OSError):  # a disk without locks: one may be there twice
+            fcntl.flock(file, fcntl.LOCK_EX)
+        self._read(file)
+
+    def _write(self, file: FileIO, said: Sequence[Tombstone | Complete]) -> None:
+        if said:
+            start = b"" if self._is_at_line_start(file) else b"\n"
+            file.write(start + b"".join(map(as_line, said)))
+            os.fsync(file.fileno())
+
     def _read(self, file: FileIO) -> None:
         """Whole lines from where we were; all, when the file is another one."""
         if not self._goes_on(file):
@@ -84,9 +120,13 @@ class Copy:
                     break
                 self._offset += len(line)
                 self._last = line
-                tombstone = from_line(line)
-                if tombstone is not None:
-                    self._ids.add(tombstone.id)
+                self._note(from_line(line))
+
+    def _note(self, said: Tombstone | Complete | None) -> None:
+        if isinstance(said, Tombstone):
+            self._ids.add(said.id)
+        elif said is not None:
+            self._complete_to = said.complete_to
 
     def _goes_on(self, file: FileIO) -> bool:
         """Whether what we read last is still where we read it."""
@@ -101,18 +141,22 @@ class Copy:
         self._last = b""
         self._ids.clear()
         self._settled = 0
+        self._complete_to = None
         self._newest: deque[tuple[float, int]] = deque()
 
 
-def read_copy(path: Path) -> tuple[list[Tombstone], int]:
-    """The tombstones of a copy, and how many of its lines are none. Raises `OSError`."""
-    found: list[Tombstone] = []
-    others = 0
+def read_copy(path: Path) -> Found:
+    """What a copy says. Raises `OSError`."""
+    tombstones: list[Tombstone] = []
+    complete_to = None
+    unread = 0
     with path.open("rb") as lines:
         for line in lines:
-            tombstone = from_line(line)
-            if tombstone is None:
-                others += 1
+            said = from_line(line)
+            if said is None:
+                unread += 1
+            elif isinstance(said, Tombstone):
+                tombstones.append(said)
             else:
-                found.append(tombstone)
-    return found, others
+                complete_to = said.complete_to
+    return Found(tombstones, complete_to, unread)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -111,9 +112,11 @@ class Keeper:
 
 async def bring_up_to_date(database: Database, copy: Copy) -> None:
     """Add to `copy` what it lacks. Raises `OSError`, `Unavailable` and `Busy`."""
+    now = datetime.now(UTC)
     after = await asyncio.to_thread(copy.look)
     ids = await database.report(find_tombstone_ids, after)
     missing = iter(copy.lacks(ids))
     while some := list(islice(missing, MOST_AT_ONCE)):
         await asyncio.to_thread(copy.append, await database.report(find_tombstones, some))
     copy.has(ids[-1] if ids else after)
+    await asyncio.to_thread(copy.is_complete, now)

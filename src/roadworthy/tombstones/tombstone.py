@@ -1,9 +1,11 @@
 """A tombstone, and how a copy has it: a line of JSON."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
+
+T = TypeVar("T", "Tombstone", "Complete")
 
 
 class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -21,31 +23,47 @@ class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True):
     happened_at: datetime | None = None
 
 
+class Complete(msgspec.Struct, frozen=True):
+    """That a copy has all that ended until `complete_to`."""
+
+    complete_to: datetime
+
+
 def is_spent(tombstone: Tombstone, now: datetime) -> bool:
     """Whether it holds down what could not rise anyway."""
     return tombstone.expires_at is not None and tombstone.expires_at <= now
 
 
-def as_line(tombstone: Tombstone) -> bytes:
+def as_line(said: Tombstone | Complete) -> bytes:
     """How a copy has it, with the line's end."""
-    return _ENCODER.encode(tombstone) + b"\n"
+    return _ENCODER.encode(said) + b"\n"
 
 
-def from_line(line: bytes) -> Tombstone | None:
+def from_line(line: bytes) -> Tombstone | Complete | None:
     """What a line of a copy says; `None` when it says nothing, as one that was cut off."""
+    return _decoded(line, _TOMBSTONES) or _decoded(line, _COMPLETE)
+
+
+def _decoded(line: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
     try:
-        said = _DECODER.decode(line)
+        said = decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return said if _could_be(said) else None
+
+
+def _could_be(said: Tombstone | Complete) -> bool:
+    if isinstance(said, Complete):
+        return said.complete_to.year in _YEARS and said.complete_to.tzinfo is not None
     ids = (said.id, 1 if said.user_id is None else said.user_id)
     moments = [moment for moment in (said.expires_at, said.happened_at) if moment]
-    could_be = all(0 < each <= _LARGEST_ID for each in ids) and all(
+    return all(0 < each <= _LARGEST_ID for each in ids) and all(
         moment.year in _YEARS for moment in moments
     )
-    return said if could_be else None
 
 
 _LARGEST_ID = 2**62
 _YEARS = range(1970, 9000)
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(Tombstone)
+_TOMBSTONES = msgspec.json.Decoder(Tombstone)
+_COMPLETE = msgspec.json.Decoder(Complete)
