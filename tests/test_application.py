@@ -1,7 +1,7 @@
 """What becomes of what a handler raises, and of bodies that arrive part by part."""
 
 import asyncio
-from collections.abc import AsyncGenerator, MutableMapping
+from collections.abc import AsyncGenerator, Coroutine, MutableMapping
 from typing import Any
 
 import msgspec
@@ -97,8 +97,22 @@ def test_a_request_knows_its_own_path_and_not_only_its_template() -> None:
     ]
 
 
+@pytest.mark.parametrize("zeros", [b"", b"0" * 5000])
+def test_a_length_is_taken_however_it_is_written(zeros: bytes) -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, await request.body())
+
+    scope = {
+        **scope_of("127.0.0.1"),
+        "method": "POST",
+        "headers": [(b"host", b"localhost"), (b"content-length", zeros + b"5")],
+    }
+    head, body = asyncio.run(exchange(serving(Route("POST", "/", handler)), scope, b"hello"))
+    assert (head["status"], body["body"]) == (200, b"hello")
+
+
 def test_bodies_count_for_as_long_as_their_requests_last() -> None:
-    """The memory is full of those that wait for a slow writer, too."""
+    """The memory is full of those that wait for a slow writer, too; of one place, half of it."""
     size, most = 256 * 1024, 64 * 1024 * 1024
     writer = asyncio.Event()
 
@@ -108,28 +122,32 @@ def test_bodies_count_for_as_long_as_their_requests_last() -> None:
         return Response(204)
 
     application = serving(Route("POST", "/", handler))
-    scope = {
-        **scope_of("127.0.0.1"),
-        "method": "POST",
-        "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % size)],
-    }
+    headers = [(b"host", b"localhost"), (b"content-length", b"%d" % size)]
+
+    def send(client: str) -> Coroutine[Any, Any, Any]:
+        scope = {**scope_of(client), "method": "POST", "headers": headers}
+        return exchange(application, scope, b"x" * size)
 
     async def day() -> None:
-        waiting = [
-            asyncio.create_task(exchange(application, scope, b"x" * size))
-            for _ in range(most // size)
-        ]
+        half = most // size // 2
+        waiting = [asyncio.create_task(send("192.0.2.1")) for _ in range(half)]
         await asyncio.sleep(0.1)
-        assert status_of(await exchange(application, scope, b"x" * size)) == 503
+        assert status_of(await send("192.0.2.1")) == 429
+        waiting += [asyncio.create_task(send(f"198.51.100.{n}")) for n in range(half)]
+        await asyncio.sleep(0.1)
+        assert status_of(await send("203.0.113.1")) == 503
         writer.set()
         assert {status_of(sent) for sent in await asyncio.gather(*waiting)} == {204}
-        assert status_of(await exchange(application, scope, b"x" * size)) == 204
+        assert status_of(await send("192.0.2.1")) == 204
 
     asyncio.run(day())
 
 
 def test_bodies_from_one_place_leave_room_for_those_from_others() -> None:
-    """However many accounts somebody has; of an IPv6 network each address is one place."""
+    """However many accounts somebody has; of an IPv6 network each address is one place.
+
+    Each place may take as much as is left, so who has many leaves some, too.
+    """
 
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request", "body": b"x" * 300_000, "more_body": True}

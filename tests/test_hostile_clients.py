@@ -118,7 +118,7 @@ def test_large_bodies_that_arrive_slowly_have_bounded_room(
         assert other.send(client, "PATCH", {"bio": "x" * 10_000}).status == 200
 
     assert megabytes(service) - before < MOST_GROWTH
-    assert received(connection).startswith(b"HTTP/1.1 503 "), "there was room for all of them"
+    assert received(connection).startswith(b"HTTP/1.1 429 "), "there was room for all of them"
 
 
 def test_pipelined_requests_are_answered_in_order(
@@ -178,6 +178,14 @@ def test_after_an_answer_that_did_not_wait_for_the_body_the_connection_goes_on(
         assert client.send("POST", PROFILE_PATH, json_type, b" " * size).status == 401
         assert client.send("POST", "/nowhere", json_type, b" " * size).status == 404
         assert registered.send(client, "GET").status == 200
+
+
+def test_who_asks_whether_to_send_a_body_is_refused_before(service: Running, dial: Dial) -> None:
+    connection = dial(service.url)
+    asked = head("POST", PROFILE_PATH, Content_Length=100_000, Expect="100-continue")
+    connection.sendall(asked + b"\r\n")
+
+    assert received(connection).startswith(b"HTTP/1.1 401 "), "not 100, which asks for the body"
 
 
 def test_who_hangs_up_is_not_waited_for(

@@ -98,6 +98,13 @@ class Throttle:
         limits = self._settings.mail_limit
         await self._take(self._counters(letter, _spelt(email), network_of(client), limits))
 
+    def take_for_mail(self, connection: Connection, letter: str, email: str, client: str) -> None:
+        """The same, in the transaction that sends it."""
+        limits, now = self._settings.mail_limit, self._clock()
+        counters = self._counters(letter, _spelt(email), network_of(client), limits)
+        if counters and not take_tries(connection, counters, now):
+            raise _too_many(find_wait(connection, counters, now))
+
     async def mailing(
         self, letter: str, email: str, client: str, send: Callable[[], Awaitable[None]]
     ) -> None:

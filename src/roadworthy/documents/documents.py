@@ -48,9 +48,11 @@ class Documents:
             return
         most = self._files.most_bytes
         limits = FormLimits(most, FORM_FILES * most + MOST_BODY_BYTES, MOST_FORM_FILES)
-        with self._files.room_for(user_id):
-            async with received_form(request, self._files.storage.spool, limits):
-                yield
+        async with (
+            self._files.room_for(user_id),
+            received_form(request, self._files.storage.spool, limits),
+        ):
+            yield
 
     def checked(
         self, user_id: int, profile_id: int | None, wanted: Wanted

@@ -4,10 +4,11 @@ A row comes before its bytes and goes after them, so that whatever breaks in bet
 left that nothing names.
 """
 
+import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from roadworthy.database import Busy, Database, Unavailable
 from roadworthy.documents.blob import NewBlob, too_big
@@ -20,6 +21,8 @@ from roadworthy.wire.values import INVALID, Refused
 
 MOST_AT_ONCE = 8
 """Files of one driver that arrive in this process at the same time."""
+ROOM_SECONDS = 15
+"""For so long one more waits."""
 PURGED_WITHIN = timedelta(hours=1)
 """Once their time is over."""
 
@@ -36,23 +39,27 @@ class Files:
     ):
         self._database = database
         self._clock = clock
-        self._arriving: Counter[int] = Counter()
+        self._rooms = WeakValueDictionary[int, asyncio.Semaphore]()
         self.storage = storage
         self.leaving = Leaving()
         self.most_bytes = most_bytes
 
-    @contextlib.contextmanager
-    def room_for(self, user_id: int) -> Iterator[None]:
-        """While a file of the driver arrives. Raises `TooManyRequests`."""
-        if self._arriving[user_id] >= MOST_AT_ONCE:
-            raise TooManyRequests(1)
-        self._arriving[user_id] += 1
+    @contextlib.asynccontextmanager
+    async def room_for(self, user_id: int) -> AsyncIterator[None]:
+        """While a file of the driver arrives; one that is too many waits. Raises `TooManyRequests`
+        when it does so for too long.
+        """
+        room = self._rooms.get(user_id) or asyncio.Semaphore(MOST_AT_ONCE)
+        self._rooms[user_id] = room
+        try:
+            async with asyncio.timeout(ROOM_SECONDS):
+                await room.acquire()
+        except TimeoutError:
+            raise TooManyRequests(1) from None
         try:
             yield
         finally:
-            self._arriving[user_id] -= 1
-            if not self._arriving[user_id]:
-                del self._arriving[user_id]
+            room.release()
 
     async def keep(self, user_id: int, file: SpooledFile, filename: str, content_type: str) -> int:
         """The id of a new blob of the driver, with the bytes of `file`, which is moved away.

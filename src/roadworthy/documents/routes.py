@@ -129,7 +129,7 @@ class DocumentRoutes:
         blob = await self._blob_to_upload(request)
         most = self._files.most_bytes
         _require_as_announced(request, blob, most)
-        with self._files.room_for(blob.user_id or 0):
+        async with self._files.room_for(blob.user_id or 0):
             await self._files.receive(blob, request.parts(most))
         return Response(204)
 

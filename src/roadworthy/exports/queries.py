@@ -1,5 +1,6 @@
 """SQL of exports."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -39,11 +40,16 @@ def find_waiting(connection: Connection, user_id: int, now: datetime) -> int | N
     return connection.execute(waiting.limit(1)).scalar()
 
 
-def ask_for_export(connection: Connection, user_id: int, now: datetime) -> None:
-    """Have everything gathered, unless it is being gathered already."""
+def ask_for_export(
+    connection: Connection, user_id: int, may: Callable[[], None], now: datetime
+) -> None:
+    """Have everything gathered, unless it is being gathered already; `may` raises when it must
+    not be.
+    """
     connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
     if find_waiting(connection, user_id, now) is not None:
         return
+    may()
     row = {"user_id": user_id, "requested_at": now}
     created = connection.execute(insert(data_exports).returning(data_exports.c.id), row)
     enqueue(connection, KIND, {"export_id": int(created.scalar_one())}, now)

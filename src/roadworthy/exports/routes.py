@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 from roadworthy.accounts import TOO_OFTEN, Done, Guard, SignedIn, Throttle
 from roadworthy.database import Connection, Database
@@ -40,13 +41,14 @@ class ExportRoutes:
     async def _ask(self, request: Request, driver: SignedIn, keep: Keep | None) -> Response:
         answer = json_response(200, Done())
         waits = await self._database.read(find_waiting, driver.id, self._clock()) is not None
-        if not waits:
-            await self._throttle.mail("export", driver.email, request.client)
-        elif keep is None:
+        if waits and keep is None:
             return answer
 
         def ask(connection: Connection) -> None:
-            ask_for_export(connection, driver.id, self._clock())
+            may = partial(
+                self._throttle.take_for_mail, connection, "export", driver.email, request.client
+            )
+            ask_for_export(connection, driver.id, may, self._clock())
             if keep:
                 keep(connection, answer.status, answer.body)
 

@@ -27,7 +27,6 @@ from roadworthy.wire import (
     Response,
     Route,
     ServiceUnavailable,
-    TooLarge,
 )
 from roadworthy.wire.errors import PreconditionFailed, UnsupportedMediaType
 from roadworthy.wire.headers import NO_STORE
@@ -142,7 +141,7 @@ class UploadRoutes:
         )
         checksum_of(request.header(b"upload-checksum"))
         if _is_sent(request):
-            _require_room(request, new.byte_size)
+            request.require_at_most(new.byte_size)
         elif request.header(b"content-length") not in {None, "0"}:
             raise UnsupportedMediaType
         upload = await self._uploads.create(driver.id, new, keep)
@@ -182,7 +181,7 @@ class UploadRoutes:
         if number(request.header(b"upload-offset"), "Upload-Offset") != upload.offset:
             raise Conflict
         checksum = checksum_of(request.header(b"upload-checksum"))
-        _require_room(request, upload.remaining)
+        request.require_at_most(upload.remaining)
         if upload.remaining:
             upload = await self._take(request, upload, checksum)
         return await self._standing(204, upload, {})
@@ -220,13 +219,6 @@ def _is_sent(request: Request) -> bool:
 def _said(request: Request) -> bytes:
     """What a retry of a creation says again; its body may break off elsewhere."""
     return b"\0".join(request.headers.get(name, b"") for name in _OF_CREATION)
-
-
-def _require_room(request: Request, most: int) -> None:
-    """What can be seen before the bytes are."""
-    declared = request.header(b"content-length")
-    if declared is not None and int(declared) > most:
-        raise TooLarge(most)
 
 
 def _refused(refusal: Refusal) -> Response:

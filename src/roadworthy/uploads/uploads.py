@@ -105,7 +105,7 @@ class Uploads:
         With a `checksum` all is kept or nothing. `check` is asked before anything is kept. Raises
         `Conflict` when other bytes came in the meantime, `ChecksumMismatch`, and what `parts` does.
         """
-        with self._files.room_for(upload.user_id):
+        async with self._files.room_for(upload.user_id):
             if checksum is not None:
                 return await self._take_checked(upload, parts, checksum, check)
             body = _Body(parts)
@@ -157,7 +157,7 @@ class Uploads:
         if upload.remaining:
             return None
         try:
-            with self._files.room_for(upload.user_id):
+            async with self._files.room_for(upload.user_id):
                 blob_id = await self._composed(upload)
         except NotStored:
             return await self._become_elsewhere(upload)

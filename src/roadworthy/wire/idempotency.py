@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from roadworthy.database import Connection, Database, IntegrityError
-from roadworthy.wire.errors import TooManyRequests, Unprocessable
+from roadworthy.wire.errors import Conflict, TooManyRequests, Unprocessable
 from roadworthy.wire.messages import Request, Response
 from roadworthy.wire.queries import (
     Answer,
     Key,
-    TooManyRefusals,
     find_answer,
     keep_answer,
     keep_refusal,
@@ -69,7 +68,6 @@ class Idempotency:
         self, key: Key, digest: str, create: Callable[[Keep | None], Awaitable[Response]]
     ) -> Response:
         now = self._clock()
-        kept: Answer | None
 
         def keep(connection: Connection, status: int, body: bytes) -> None:
             keep_answer(connection, key, Answer(digest, status, body), now, LIFETIME)
@@ -77,20 +75,23 @@ class Idempotency:
         try:
             return await create(keep)
         except Unprocessable as refusal:
-            kept = await self._keep_refusal(key, Answer(digest, refusal.status, refusal.body))
-        except IntegrityError:
-            kept = await self._database.read(find_answer, key, now - LIFETIME)
-            if kept is None:
+            answer = Answer(digest, refusal.status, refusal.body)
+            kept = await self._keep_refusal(key, answer)
+        except (IntegrityError, Conflict, TooManyRequests):
+            found = await self._database.read(find_answer, key, now - LIFETIME)
+            if found is None:
                 raise
+            kept = found  # the same request was quicker elsewhere, and took what there was
         return _again(kept, digest)
 
     async def _keep_refusal(self, key: Key, answer: Answer) -> Answer:
-        """The answer kept under `key`: this one, unless the same request was quicker elsewhere."""
+        """The answer kept under `key`: this one, unless the same request was quicker elsewhere.
+
+        Of an account that has many kept it is not: nothing was created, and it would be the same.
+        """
         now = self._clock()
         try:
             await self._database.write(keep_refusal, key, answer, now, LIFETIME)
-        except TooManyRefusals:
-            raise TooManyRequests(int(LIFETIME.total_seconds())) from None
         except IntegrityError:
             kept = await self._database.read(find_answer, key, now - LIFETIME)
             return kept or answer
@@ -122,8 +123,8 @@ async def _digest(request: Request) -> str:
     boundary = _BOUNDARY.search(declared)
     if boundary:
         body = body.replace(b"--" + boundary[1], b"--")
-        declared = declared.replace(boundary[1], b"")
-    return hashlib.sha256(b"\0".join((declared, query, body))).hexdigest()
+    kind = declared.partition(b";")[0].strip().lower()
+    return hashlib.sha256(b"\0".join((kind, query, body))).hexdigest()
 
 
 def _again(kept: Answer, digest: str) -> Response:

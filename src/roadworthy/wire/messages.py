@@ -49,8 +49,6 @@ SLOWEST_BYTES_A_SECOND = 8 * 1024
 """Of a body taken part by part, after its first `BODY_SECONDS`: a poor signal does better."""
 MOST_STREAMS = 256
 """Bodies that are taken part by part in this process at once."""
-MOST_STREAMS_OF_ONE_PLACE = 128
-"""Of those: nobody alone, with however many accounts, takes the room of all."""
 PART_BYTES = 256 * 1024
 PART_SECONDS = 1
 """What arrived is handed on when it is as much, or has waited as long, once more arrives."""
@@ -87,6 +85,7 @@ class Request:
         "_held",
         "_is_received",
         "_peer",
+        "_place",
         "_receive",
         "_scope",
         "_to_come",
@@ -119,14 +118,17 @@ class Request:
         self._receive = receive
         self._body: bytes | None = None
         self._held = 0
-        self._to_come = self._declared_bytes()
+        self._place = ""
+        self._to_come = self.declared_bytes
         self._is_received = self._to_come == 0
 
-    def _declared_bytes(self) -> int | None:
+    @property
+    def declared_bytes(self) -> int | None:
         """How long the body is; `None` when only its end will tell (RFC 9112, 6.3)."""
         if b"transfer-encoding" in self.headers:
             return None
-        return int(self.headers.get(b"content-length", 0))
+        digits = self.headers.get(b"content-length", b"").lstrip(b"0")
+        return int(digits or 0)  # the server takes no more than 20 digits, and any zeros before
 
     def require_modest_head(self) -> None:
         """Raise `HeadTooLarge` where reading what it says could take long."""
@@ -181,11 +183,14 @@ class Request:
             if values:
                 self.headers[list_name] = b", ".join(values)
 
+    def require_at_most(self, most: int) -> None:
+        """Raise `TooLarge` when the body is declared to be longer."""
+        if (self.declared_bytes or 0) > most:
+            raise TooLarge(most)
+
     async def body(self, most: int = MOST_BODY_BYTES) -> bytes:
         """The whole body, of at most `most` bytes. Raises a 400, 408, 413 or 503 `Refusal`."""
-        declared = self.headers.get(b"content-length")
-        if declared is not None and int(declared) > most:
-            raise TooLarge(most)
+        self.require_at_most(most)
         if self._body is None:
             self._body = await self._read(most)
         return self._body
@@ -199,34 +204,40 @@ class Request:
 
     async def _gather(self, most: int) -> bytes:
         body = bytearray()
-        try:
-            while not self._is_received:
-                part = await self._next_part()
-                body += part
-                _arriving.size += len(part)
-                if len(body) > most:
-                    raise TooLarge(most)
-                if len(body) > SMALL_BYTES and _arriving.size > MOST_HELD_BYTES:
-                    raise ServiceUnavailable
-        finally:
-            self._held = len(body)
+        while not self._is_received:
+            body += await self._next_part()
+            self._hold(len(body))
+            if len(body) > most:
+                raise TooLarge(most)
         return bytes(body)
+
+    def _hold(self, size: int) -> None:
+        """That so much of the body is here. Raises a 429 or 503 `Refusal` for want of room."""
+        more = size - self._held
+        if size <= SMALL_BYTES:
+            _held.take_anyway(more)
+        else:
+            if not self._place:
+                self._place = network_of(self.client)
+                _held.give_back("", self._held)
+                more = size
+            _held.take(self._place, more)
+        self._held = size
 
     def release(self) -> None:
         """Its body is needed no more: others may have the memory."""
-        _arriving.size -= self._held
-        self._held = 0
+        if self._held:
+            _held.give_back(self._place, self._held)
+            self._held = 0
 
     async def parts(self, most: int) -> AsyncGenerator[bytes, None]:
         """The body of at most `most` bytes, part by part as it arrives.
 
         Raises a 400, 408, 413, 429 or 503 `Refusal`; use it once, in place of `body`.
         """
-        declared = self.headers.get(b"content-length")
-        if declared is not None and int(declared) > most:
-            raise TooLarge(most)
+        self.require_at_most(most)
         began, size = time.monotonic(), 0
-        with _arriving.stream(network_of(self.client)):
+        with _streams.taken(network_of(self.client)):
             while not self._is_received:
                 seconds = BODY_SECONDS + size / SLOWEST_BYTES_A_SECOND
                 part, trouble = await self._part_within(began + seconds - time.monotonic())
@@ -273,6 +284,8 @@ class Request:
         """
         if self._is_received:
             return True
+        if b"expect" in self.headers and self._to_come == self.declared_bytes:
+            return False  # it waits to be told whether to send (RFC 9110, 10.1.1)
         size = 0
         try:
             async with asyncio.timeout(DISCARD_SECONDS):
@@ -283,32 +296,50 @@ class Request:
         return self._is_received
 
 
-class _Arriving:
-    """The bodies that are held: slow clients shall not fill the memory, or the disk, nor those who
-    wait for a slow writer.
+class _Room:
+    """What those at one place share with those at others: nobody takes more of it than is left, so
+    that who comes next finds some, however many accounts or addresses somebody has.
     """
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._streams: Counter[str] = Counter()
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+        self._by_place: Counter[str] = Counter()
+
+    def take(self, place: str, size: int = 1) -> None:
+        """Raises a 429 `Refusal` when the place has its share, a 503 when nothing is left."""
+        left = self._most - self._taken
+        if size > left:
+            raise ServiceUnavailable
+        if self._by_place[place] + size > left:
+            raise TooManyRequests(1)
+        self._taken += size
+        self._by_place[place] += size
+
+    def take_anyway(self, size: int) -> None:
+        """For who is refused nothing, and whose place is not asked for."""
+        self._taken += size
+        self._by_place[""] += size
+
+    def give_back(self, place: str, size: int = 1) -> None:
+        """What was taken."""
+        self._taken -= size
+        self._by_place[place] -= size
+        if not self._by_place[place]:
+            del self._by_place[place]
 
     @contextmanager
-    def stream(self, place: str) -> Iterator[None]:
-        """While a body is taken part by part. Raises a 429 or 503 `Refusal` for want of room."""
-        if self._streams[place] >= MOST_STREAMS_OF_ONE_PLACE:
-            raise TooManyRequests(1)
-        if self._streams.total() >= MOST_STREAMS:
-            raise ServiceUnavailable
-        self._streams[place] += 1
+    def taken(self, place: str) -> Iterator[None]:
+        """While one is taken. Raises a 429 or 503 `Refusal` for want of room."""
+        self.take(place)
         try:
             yield
         finally:
-            self._streams[place] -= 1
-            if not self._streams[place]:
-                del self._streams[place]
+            self.give_back(place)
 
 
-_arriving = _Arriving()
+_held = _Room(MOST_HELD_BYTES)
+_streams = _Room(MOST_STREAMS)
 
 
 def request_id(sent: bytes | None) -> str:

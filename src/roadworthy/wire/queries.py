@@ -13,10 +13,6 @@ MOST_KEPT = 1000
 """Answers of one account, before refusals are kept no more."""
 
 
-class TooManyRefusals(Exception):
-    """As many answers are kept for the account as one may have."""
-
-
 class Key(NamedTuple):
     """Whose key it is and what it was sent to."""
 
@@ -70,14 +66,12 @@ def keep_answer(
 def keep_refusal(
     connection: Connection, key: Key, answer: Answer, now: datetime, lifetime: timedelta
 ) -> None:
-    """Keep `answer`, which says that nothing was created: many of these cost nobody anything.
-
-    Raises `TooManyRefusals`, and what `keep_answer` does.
+    """The same for one that says that nothing was created: many of these cost nobody anything, so
+    only as long as few are kept for the account.
     """
     kept = select(keys.c.key).where(keys.c.user_id == key.user_id).limit(MOST_KEPT)
-    if len(connection.execute(kept).all()) == MOST_KEPT:
-        raise TooManyRefusals
-    keep_answer(connection, key, answer, now, lifetime)
+    if len(connection.execute(kept).all()) < MOST_KEPT:
+        keep_answer(connection, key, answer, now, lifetime)
 
 
 def erase_answers(connection: Connection, user_id: int) -> int:
