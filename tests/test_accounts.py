@@ -7,19 +7,26 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from roadworthy.accounts import Passwords, passwords
-from roadworthy.wire import ServiceUnavailable
+from roadworthy.accounts import Passwords, SigningIn, Throttle, Tokens, passwords, signing_in
+from roadworthy.accounts.session_queries import Origin
+from roadworthy.database import Unavailable, open_database
+from roadworthy.settings import load_settings
+from roadworthy.wire import ServiceUnavailable, Unauthorized
 from tests.conftest import Place, Running
 from tests.support.client import Answer, Client
 from tests.support.drivers import PASSWORD, PROFILE_PATH, Driver, new_driver
 from tests.support.scenario import UUID, error
 from tests.support.service import OLD_SECRET, SECRET, Service
-from tests.support.tables import open_tables
+from tests.support.tables import Tables, open_tables
 from tests.support.tokens import THIRTY_DAYS, claims, forge, is_signed_with, opened, payload_of
+from tests.support.waiting import wait_until
 
 JSON = {"content-type": "application/json"}
 SIGN_UP = "/api/v1/users"
@@ -209,3 +216,48 @@ def test_more_password_work_than_can_wait_is_told_to_come_back(
 
     assert json.loads(refused.value.body) == error(503)
     assert int(refused.value.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("password", "listed"), [(PASSWORD, [True]), ("not the password", [])], ids=["right", "wrong"]
+)
+def test_what_follows_a_sign_in_is_made_up_for_when_the_database_was_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch, password: str, listed: list[bool]
+) -> None:
+    """Else a refused try would be shown to the driver as a session of somebody."""
+    monkeypatch.setattr(signing_in, "LATE_SECONDS", 0.01)
+    tables = open_tables(place.url)
+    driver = new_driver(tables)
+
+    async def day() -> None:
+        database = open_database(place.url)
+        await database.open()
+        write, failed = database.write, []
+
+        async def fail_once(work: Callable[..., Any], *arguments: Any) -> Any:
+            if work.__name__ == "settle" and not failed:
+                failed.append(work)
+                raise Unavailable("gone")
+            return await write(work, *arguments)
+
+        monkeypatch.setattr(database, "write", fail_once)
+        hashing = Passwords()
+        throttle = Throttle(database, load_settings(place.settings), SECRET, now)
+        signing = SigningIn(database, Tokens((SECRET,)), hashing, throttle, now)
+        with suppress(Unauthorized):
+            await signing.sign_in(driver.email, password, None, Origin("192.0.2.1", None))
+        await asyncio.to_thread(wait_until, lambda: proven(tables, driver) == listed)
+        assert failed, "it was not away"
+        await hashing.close()
+        await database.close()
+
+    asyncio.run(day())
+    tables.close()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def proven(tables: Tables, driver: Driver) -> list[bool]:
+    return [row["is_proven"] for row in tables.rows("sessions", user_id=driver.id)]
