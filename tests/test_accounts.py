@@ -232,7 +232,8 @@ def test_what_follows_a_sign_in_is_made_up_for_when_the_database_was_away(
     async def day() -> None:
         database = open_database(place.url)
         await database.open()
-        write, failed = database.write, []
+        write = database.write
+        failed: list[object] = []
 
         async def fail_once(work: Callable[..., Any], *arguments: Any) -> Any:
             if work.__name__ == "settle" and not failed:

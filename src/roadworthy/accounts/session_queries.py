@@ -186,7 +186,7 @@ def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) 
 
 
 def end_token(connection: Connection, jti: str, expires_at: datetime | None) -> bool:
-    """The same for one that has its tombstone: whether it still opened something."""
+    """What `revoke_token` does, without a tombstone: whether it still opened something."""
     connection.execute(delete(sessions).where(sessions.c.jti == jti))
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     ended = connection.execute(
