@@ -148,7 +148,7 @@ def erase_account(connection: Connection, user_id: int) -> None:
 
 
 def end_account(connection: Connection, user_id: int, now: datetime) -> bool:
-    """What `close_account` does, without a tombstone, as of one that has it: whether it was open."""
+    """What `close_account` does, without a tombstone: whether it was open."""
     mine = and_(users.c.id == user_id, users.c.closed_at.is_(None))
     email = connection.execute(select(users.c.email).where(mine).with_for_update()).scalar()
     if email is None:
