@@ -98,6 +98,8 @@ _MAILABLE = [
     ("a,b<c>;@example.com", '"a,b<c>;"@example.com'),
     ("zoë@example.com", "zoë@example.com"),
     ("sam@exämple.com", "sam@xn--exmple-cua.com"),
+    ("sam@straße.example", "sam@xn--strae-oqa.example"),
+    ("sam@βόλος.example", "sam@xn--nxasmm1c.example"),
     ("sam@[127.0.0.1]", "sam@[127.0.0.1]"),
 ]
 _NOT_MAILABLE = [
@@ -110,7 +112,12 @@ _NOT_MAILABLE = [
     "sam@\u2028example.com",
     f"sam@{'ä' * 70}.com",
     "sam@-",
+    "sam@\u0301a.example",
     "@example.com",
+    "=?utf-8?q?sam?=@example.com",
+    "=?utf-8?q?a=40b.com=2c_c?=@example.com",
+    "x=?utf-8?q?a=0d=0abcc:b=40c.com?=@example.com",
+    '"=?utf-8?q??="@example.com',
 ]
 
 

@@ -12,6 +12,7 @@ from roadworthy.accounts.passwords import Passwords
 from roadworthy.accounts.queries import confirm_address, set_password
 from roadworthy.accounts.requests import to_the_millisecond
 from roadworthy.accounts.throttle import Throttle
+from roadworthy.accounts.throttle_queries import remember_address
 from roadworthy.database import Connection, Database
 from roadworthy.mail import enqueue_letter
 from roadworthy.wire import Unprocessable
@@ -65,7 +66,8 @@ class Recovery:
         with self._passwords.in_line(self._throttle.place(client)):
             digest = await self._passwords.digest(password)
         now = to_the_millisecond(self._clock())
-        email = await self._database.write(_reset_password, digest_of(token), digest, now)
+        place = self._throttle.place(client)
+        email = await self._database.write(_reset_password, digest_of(token), digest, place, now)
         if email is None:
             raise _no_link(RESET_TOKEN)  # somebody was quicker
         await self._throttle.forgive(email, client)
@@ -80,12 +82,13 @@ def _confirm(connection: Connection, digest: str, now: datetime) -> bool:
 
 
 def _reset_password(
-    connection: Connection, digest: str, password_digest: str, now: datetime
+    connection: Connection, digest: str, password_digest: str, place: bytes, now: datetime
 ) -> str | None:
-    """The address of who did, if the link was good."""
+    """The address of who did, if the link was good; where they did, no stranger locks them out."""
     addressee = use_link(connection, Purpose.RESET, digest, now)
     if addressee is None:
         return None
+    remember_address(connection, addressee.id, place, now)
     set_password(connection, addressee.id, password_digest, now)
     drop_links(connection, addressee.id, Purpose.RESET)
     enqueue_letter(connection, PASSWORD_CHANGED, {"email": addressee.email}, now)

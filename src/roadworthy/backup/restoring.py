@@ -139,7 +139,11 @@ def _noted(
 
 
 def _may_lack_some(noted: Noted) -> bool:
-    return noted.complete_to is None or noted.complete_to < datetime.now(UTC) - MOST_BEHIND
+    """A time that is yet to come was a clock that was wrong: nobody knows when it was."""
+    now = datetime.now(UTC)
+    return (
+        noted.complete_to is None or not now - MOST_BEHIND < noted.complete_to < now + MOST_BEHIND
+    )
 
 
 def _read(copies: Sequence[Path]) -> Noted:
