@@ -13,12 +13,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from roadworthy.tls import CannotUse, PairFiles, Watch, read_pair
 from tests.conftest import SOAK, Place
-from tests.support.certificates import ENCRYPTED, AnyKey, Renewed, certificate, new_key, private
+from tests.support.certificates import (
+    ENCRYPTED,
+    AnyKey,
+    Renewed,
+    certificate,
+    new_key,
+    of_version_1,
+    private,
+)
 from tests.support.client import Client
 from tests.support.documented import DOCUMENTED_HEADERS
 from tests.support.drivers import FIELDS, new_driver
@@ -146,8 +155,18 @@ def _broken() -> dict[str, Broken]:
         "RSA of 1024 bits": rsa.generate_private_key(65537, 1024),  # noqa: S505 -- is refused
         "P-521": ec.generate_private_key(ec.SECP521R1()),
         "Ed448": ed448.Ed448PrivateKey.generate(),
+        "RSA of exponent 3": rsa.generate_private_key(3, 2048),
     }
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
     return {
+        "the first version": Broken(
+            "is not of version 3", key, certificate=of_version_1(certificate(key))
+        ),
+        "an extension that nobody knows": Broken(
+            "has a critical extension that is unknown, 1.2.3.4",
+            key,
+            certificate=certificate(key, critical=unknown),
+        ),
         "no certificate": Broken("holds no certificate in PEM", certificate=b""),
         "a key for a certificate": Broken("holds no certificate in PEM", certificate=private(key)),
         "a broken certificate": Broken(

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 MOST_BYTES = 1024 * 1024
 RSA_BITS = range(2048, 4096 + 1)
+LEAST_EXPONENT = 65537
 CURVES = frozenset({"secp256r1", "secp384r1"})
 
 _Key: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -67,6 +68,7 @@ def _content(path: Path) -> bytes:
 
 def _pair(files: PairFiles, certificate: bytes, key: bytes) -> Pair:
     chain = _chain(files.certificate, certificate)
+    _require_usable(files.certificate, chain[0])
     private = _private_key(files.key, key)
     if chain[0].public_key() != private.public_key():
         raise CannotUse(
@@ -90,6 +92,18 @@ def _chain(path: Path, content: bytes) -> Sequence[x509.Certificate]:
         ) from None
 
 
+def _require_usable(path: Path, certificate: x509.Certificate) -> None:
+    """As the clients' and our own TLS demand it (RFC 5280, 4.1.2.1 and 4.2)."""
+    if certificate.version is not x509.Version.v3:
+        raise CannotUse(f"the certificate in {path} is not of version 3: have it made anew")
+    for extension in certificate.extensions:
+        if extension.critical and isinstance(extension.value, x509.UnrecognizedExtension):
+            raise CannotUse(
+                f"the certificate in {path} has a critical extension that is unknown, "
+                f"{extension.oid.dotted_string}: have it made anew without"
+            )
+
+
 def _private_key(path: Path, content: bytes) -> _Key:
     try:
         key = load_pem_private_key(content, password=None)
@@ -102,14 +116,18 @@ def _private_key(path: Path, content: bytes) -> _Key:
         raise CannotUse(f"{path} holds no private key in PEM: name the file with the key") from None
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size in RSA_BITS:
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size in RSA_BITS and _is_usual(key):
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in CURVES:
         return key
     raise CannotUse(
         f"the key in {path} is of a kind that is not served with: make one on the curve P-256 or "
-        "P-384, or of RSA with 2048 to 4096 bits"
+        "P-384, or of RSA with 2048 to 4096 bits and the usual exponent"
     )
+
+
+def _is_usual(key: rsa.RSAPrivateKey) -> bool:
+    return key.public_key().public_numbers().e >= LEAST_EXPONENT
 
 
 class Watch:

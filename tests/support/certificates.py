@@ -1,5 +1,6 @@
 """Certificates for 127.0.0.1, made as they are needed."""
 
+from base64 import encodebytes
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -26,12 +27,12 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def certificate(key: AnyKey, days: int = 30) -> bytes:
-    """PEM, signed with its own key, for so many more days."""
+def certificate(key: AnyKey, days: int = 30, critical: x509.ExtensionType | None = None) -> bytes:
+    """PEM, signed with its own key, for so many more days; with a `critical` extension."""
     now = datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "roadworthy")])
     is_edwards = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -42,9 +43,27 @@ def certificate(key: AnyKey, days: int = 30) -> bytes:
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
         )
-        .sign(key, None if is_edwards else SHA256())
-        .public_bytes(Encoding.PEM)
     )
+    if critical:
+        builder = builder.add_extension(critical, critical=True)
+    return builder.sign(key, None if is_edwards else SHA256()).public_bytes(Encoding.PEM)
+
+
+def of_version_1(made: bytes) -> bytes:
+    """The same certificate, but that it says no version: then it is of the first."""
+    version = bytes.fromhex("a003020102")
+    whole = x509.load_pem_x509_certificate(made)
+    signed = whole.tbs_certificate_bytes
+    rest = whole.public_bytes(Encoding.DER)
+    rest = rest[rest.index(signed) + len(signed) :]
+    content = signed[signed.index(version) + len(version) :]
+    der = _sequence(_sequence(content) + rest)
+    return b"-----BEGIN CERTIFICATE-----\n" + encodebytes(der) + b"-----END CERTIFICATE-----\n"
+
+
+def _sequence(content: bytes) -> bytes:
+    size = len(content).to_bytes(2, "big").lstrip(b"\0")
+    return b"\x30" + bytes([0x80 + len(size)]) + size + content
 
 
 def private(
