@@ -203,7 +203,8 @@ async def _fill_and_ask_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "MOST_WAITING", 0)
     hashing = Passwords()
     try:
-        await hashing.digest(PASSWORD)
+        with hashing.in_line("192.0.2.1") as line:
+            await line.digest(PASSWORD)
     finally:
         await hashing.close()
 

@@ -19,32 +19,27 @@ Times = Mapping[str, Sequence[float]]
 
 
 def told_apart_twice(
-    kinds: Mapping[str, Callable[[], float]],
-    rounds: int,
-    chance: random.Random,
-    warm_up: int = 20,
+    kinds: Mapping[str, Callable[[], float]], rounds: int, chance: random.Random
 ) -> list[dict[str, float]]:
     """What tells two kinds apart in two measurements, one after the other; nothing: it is none.
 
     One in twenty tells apart what is alike, so who does is measured again.
     """
-    found = [told_apart(measured(kinds, rounds, chance, warm_up), chance)]
+    found = [told_apart(measured(kinds, rounds, chance), chance)]
     if found[0]:
-        found.append(told_apart(measured(kinds, rounds, chance, warm_up), chance))
+        found.append(told_apart(measured(kinds, rounds, chance), chance))
     return found if all(found) else []
 
 
-def measured(
-    kinds: Mapping[str, Callable[[], float]], rounds: int, chance: random.Random, warm_up: int = 20
-) -> Times:
+def measured(kinds: Mapping[str, Callable[[], float]], rounds: int, chance: random.Random) -> Times:
     """What each kind says that it took; the first rounds, in which things warm up, left out."""
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(rounds + warm_up):
+    for _ in range(rounds + 20):
         order = list(kinds)
         chance.shuffle(order)
         for kind in order:
             times[kind].append(kinds[kind]())
-    return {kind: taken[warm_up:] for kind, taken in times.items()}
+    return {kind: taken[20:] for kind, taken in times.items()}
 
 
 def told_apart(times: Times, chance: random.Random) -> dict[str, float]:

@@ -8,7 +8,7 @@ from roadworthy.accounts.letters import AccountLetters
 from roadworthy.accounts.link_queries import Link, find_addressee, keep_link, purge_links
 from roadworthy.accounts.links import Purpose, digest_of, link_token
 from roadworthy.accounts.own_routes import OwnAccountRoutes
-from roadworthy.accounts.passwords import Passwords
+from roadworthy.accounts.passwords import Line, Passwords
 from roadworthy.accounts.queries import ClosedAccount, erase_account, erase_traces, find_closed
 from roadworthy.accounts.recovery import CONFIRMATION_TOKEN, RESET_TOKEN, Recovery
 from roadworthy.accounts.recovery_routes import RecoveryRoutes
@@ -60,6 +60,7 @@ __all__ = [
     "Done",
     "Guard",
     "KindsInUse",
+    "Line",
     "Link",
     "OwnAccountRoutes",
     "Passwords",

@@ -103,7 +103,9 @@ class AccountLetters:
         token = link_token(purpose, about["name"], self._secret)
         expires_at = self._clock() + LIFETIMES[purpose]
         link = Link(digest_of(token), purpose, about["email"], expires_at)
-        if not await self._database.write(keep_link, link, datetime.fromisoformat(about["at"])):
+        asked_at = datetime.fromisoformat(about["at"])
+        only_from = bytes.fromhex(about["only_from"]) if "only_from" in about else None
+        if not await self._database.write(keep_link, link, asked_at, only_from):
             return None
         return f"{self._base_url}{_PAGES[purpose]}{token}"
 

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Select,
     delete,
+    exists,
     insert,
     or_,
     select,
@@ -14,6 +16,7 @@ from sqlalchemy import (
 
 from roadworthy.accounts.links import Purpose
 from roadworthy.accounts.tables import (
+    known_addresses,
     mailed_links,
     users,
 )
@@ -37,9 +40,12 @@ class Addressee(NamedTuple):
     email: str
 
 
-def keep_link(connection: Connection, link: Link, asked_at: datetime) -> bool:
+def keep_link(
+    connection: Connection, link: Link, asked_at: datetime, only_from: bytes | None = None
+) -> bool:
     """Keep `link` in place of older ones for the same purpose, if somebody has that address and
-    has not done what it is for since it was asked for: whether it is kept.
+    has not done what it is for since it was asked for: whether it is kept. With `only_from`, only
+    if they have signed in from that place.
     """
     since = users.c.password_changed_at
     is_needed = {
@@ -47,9 +53,10 @@ def keep_link(connection: Connection, link: Link, asked_at: datetime) -> bool:
         Purpose.RESET: or_(since.is_(None), since < asked_at),
         Purpose.EXPORT: true(),
     }[link.purpose]
+    is_known = true() if only_from is None else _have_signed_in(only_from)
     user_id = connection.execute(
         select(users.c.id)
-        .where(users.c.email == link.email, users.c.closed_at.is_(None), is_needed)
+        .where(users.c.email == link.email, users.c.closed_at.is_(None), is_needed, is_known)
         .with_for_update()
     ).scalar()
     if user_id is None:
@@ -57,6 +64,11 @@ def keep_link(connection: Connection, link: Link, asked_at: datetime) -> bool:
     drop_links(connection, user_id, link.purpose)
     connection.execute(insert(mailed_links), {**link._asdict(), "user_id": user_id})
     return True
+
+
+def _have_signed_in(place: bytes) -> ColumnElement[bool]:
+    theirs = (known_addresses.c.user_id == users.c.id, known_addresses.c.place == place)
+    return exists().where(*theirs)
 
 
 def drop_links(connection: Connection, user_id: int, purpose: Purpose | None = None) -> None:

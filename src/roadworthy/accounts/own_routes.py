@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from roadworthy.accounts.account import judge_change, judge_secret, refuse
 from roadworthy.accounts.guard import Guard
 from roadworthy.accounts.letters import ADDRESS_CHANGED, CONFIRMATION, PASSWORD_CHANGED
 from roadworthy.accounts.link_queries import drop_links
 from roadworthy.accounts.links import Purpose
-from roadworthy.accounts.passwords import Passwords
+from roadworthy.accounts.passwords import Line, Passwords
 from roadworthy.accounts.queries import (
     User,
     change_user,
@@ -103,57 +103,50 @@ class OwnAccountRoutes:
         """Change what is given, for who knows the password."""
         user, token = await self._owner(request)
         given = await user_parameters(request) or {}
-        with self._passwords.in_line(self._throttle.place(request.client)):
-            changes = await self._digested(await self._judge(given, user, request.client))
+        with self._passwords.in_line(request.client) as line:
+            wish = _Wish(given, request.client, line)
+            changes = await self._digested(await self._judge(wish, user), line)
             for _ in range(MOST_LOOKS):
                 if not changes or await self._make(changes, user, token, request):
                     return Response(204)
                 user, token = await self._owner(request)
-                await self._require_known(given, user, request.client)
+                refuse(await self._judge_current_password(wish, user))
         raise ServiceUnavailable(RETRY_SECONDS)
 
-    async def _judge(self, given: Mapping[str, Any], user: User, client: str) -> dict[str, Any]:
+    async def _judge(self, wish: "_Wish", user: User) -> dict[str, Any]:
         """What shall be new. Raises the 422 that says what is wrong, and 429."""
-        changes, errors = judge_change(given)
+        changes, errors = judge_change(wish.given)
         changes = {name: value for name, value in changes.items() if value != _present(user, name)}
-        await self._judge_current_password(user, given, client, errors)
+        errors |= await self._judge_current_password(wish, user)
         # Who does not know the password learns of no address, and who does of a few.
         may_ask = "email" in changes and not errors.keys() & {"email", "current_password"}
-        if may_ask and await self._throttle.is_taken(changes["email"], client):
+        if may_ask and await self._throttle.is_taken(changes["email"], wish.client):
             errors["email"] = [TAKEN]
         refuse(errors)
         if "email" in changes:
-            await self._throttle.mail(CONFIRMATION, changes["email"], client)
+            await self._throttle.mail(CONFIRMATION, changes["email"], wish.client)
         return changes
 
-    async def _require_known(self, given: Mapping[str, Any], user: User, client: str) -> None:
-        errors: dict[str, list[str]] = {}
-        await self._judge_current_password(user, given, client, errors)
-        refuse(errors)
-
-    async def _judge_current_password(
-        self, user: User, given: Mapping[str, Any], client: str, errors: dict[str, list[str]]
-    ) -> None:
-        password, wrong = judge_secret(given, "current_password")
-        if not wrong and not await self._is_known(password, user, client):
+    async def _judge_current_password(self, wish: "_Wish", user: User) -> dict[str, list[str]]:
+        password, wrong = judge_secret(wish.given, "current_password")
+        if not wrong and not await self._is_known(password, wish, user):
             wrong = INVALID
-        if wrong:
-            errors["current_password"] = [wrong]
+        return {"current_password": [wrong]} if wrong else {}
 
-    async def _is_known(self, password: str, user: User, client: str) -> bool:
+    async def _is_known(self, password: str, wish: "_Wish", user: User) -> bool:
         """Whether it is the account's; who holds a token may not guess more often than others."""
-        attempt = await self._throttle.sign_in(user.email, client)
-        if not await self._passwords.verify(password, user.password_digest):
+        attempt = await self._throttle.sign_in(user.email, wish.client)
+        if not await wish.line.verify(password, user.password_digest):
             return False
         await self._database.write(give_tries_back, attempt.counters, self._clock())
         return True
 
-    async def _digested(self, changes: dict[str, Any]) -> dict[str, Any]:
+    async def _digested(self, changes: dict[str, Any], line: Line) -> dict[str, Any]:
         """The same, as it is kept."""
         password = changes.pop("password", None)
         if password is None:
             return changes
-        return {**changes, "password_digest": await self._passwords.digest(password)}
+        return {**changes, "password_digest": await line.digest(password)}
 
     async def _make(
         self, changes: Mapping[str, Any], user: User, token: Bearer, request: Request
@@ -225,6 +218,14 @@ class OwnAccountRoutes:
         if revoked:
             raise TokenRefused("revoked token")
         return user, token
+
+
+class _Wish(NamedTuple):
+    """What somebody wants changed, and from where."""
+
+    given: Mapping[str, Any]
+    client: str
+    line: Line
 
 
 def _close(connection: Connection, driver: SignedIn, now: datetime) -> None:

@@ -14,16 +14,17 @@ from typing import Any
 import structlog
 
 from roadworthy.accounts.digests import TODAY, kind_of, nobodys_digest
+from roadworthy.accounts.turns import Turns
 from roadworthy.settings import PREFIX
 from roadworthy.telemetry import metrics
-from roadworthy.wire import ServiceUnavailable
+from roadworthy.wire import ServiceUnavailable, site_of
 
 log = structlog.get_logger()
 
 MOST_WAITING = 512
 """Password checks that may wait at once; one more is told to come back."""
 MOST_OF_ONE = 200
-"""Of those, who come from one place: others shall find room too."""
+"""Of those, who come from one site: others shall find room too, and their turn."""
 
 RETRY_SECONDS = 5
 STOP_SECONDS = 5
@@ -48,72 +49,52 @@ class Passwords:
     """
 
     def __init__(self, pepper: str = "") -> None:
-        self._at_once = asyncio.Semaphore(max(1, (os.cpu_count() or 1) // 2))
+        self._turns = Turns(max(1, (os.cpu_count() or 1) // 2))
         self._pepper = pepper
         self._started: list[_Process] = []
         self._idle: list[_Process] = []
         self._waiting = 0
-        self._places: Counter[bytes] = Counter()
+        self._sites: Counter[str] = Counter()
         self._kinds = {TODAY}
-
-    async def digest(self, password: str) -> str:
-        """The digest to store. Raises a 503 `Refusal` when too many wait."""
-        return str(await self._ask(password))
-
-    async def verify(self, password: str, digest: str | None) -> bool:
-        """Whether `digest` is of `password`; with no digest it takes as long and is not.
-
-        Raises a 503 `Refusal` when too many wait.
-        """
-        is_right, _ = await self.verify_and_renew(password, digest)
-        return is_right
-
-    async def verify_and_renew(self, password: str, digest: str | None) -> tuple[bool, str | None]:
-        """The same, and the digest to store in its place when it is of an older kind.
-
-        Raises a 503 `Refusal` when too many wait.
-        """
-        kind = kind_of(digest) if digest else None
-        if kind:
-            self._kinds.add(kind)
-        others = [nobodys_digest(each) for each in sorted(self._kinds) if each != kind]
-        digests = [digest, *others] if kind else others
-        is_right, renewed = await self._ask(password, digests, kind != TODAY)
-        return (True, renewed) if is_right and kind else (False, None)
 
     def expect(self, digests: Iterable[str]) -> None:
         """From now on these, one of each kind, are the kinds that are in use beside today's."""
         self._kinds = {TODAY, *filter(None, map(kind_of, digests))}
 
-    def require_room(self) -> None:
-        """Raise a 503 `Refusal` when too many wait."""
-        if self._waiting >= MOST_WAITING:
-            raise ServiceUnavailable(RETRY_SECONDS)
-
     @contextmanager
-    def in_line(self, place: bytes) -> Iterator[None]:
-        """Stand in line for who asks from `place`. Raises a 503 `Refusal` when too many do."""
-        self.require_room()
-        if self._places[place] >= MOST_OF_ONE:
+    def in_line(self, client: str) -> Iterator["Line"]:
+        """Stand in line for who asks from there. Raises a 503 `Refusal` when too many do."""
+        site = site_of(client)
+        if self._waiting >= MOST_WAITING or self._sites[site] >= MOST_OF_ONE:
             raise ServiceUnavailable(RETRY_SECONDS)
-        self._places[place] += 1
+        self._sites[site] += 1
         try:
-            yield
+            yield Line(self, site)
         finally:
-            self._places[place] -= 1
-            if not self._places[place]:
-                del self._places[place]
+            self._sites[site] -= 1
+            if not self._sites[site]:
+                del self._sites[site]
 
     async def close(self) -> None:
         """Let go of the processes."""
         for process in self._started:
             await process.stop()
 
-    async def _ask(self, *question: object) -> Any:
-        self.require_room()
+    def kinds(self, kind: str | None) -> list[str]:
+        """Digests of nobody: one of each kind that is in use, but for `kind`."""
+        return [nobodys_digest(each) for each in sorted(self._kinds) if each != kind]
+
+    def saw(self, kind: str) -> None:
+        """It is in use, too."""
+        self._kinds.add(kind)
+
+    async def ask(self, site: str, *question: object) -> Any:
+        """What a process answers to `question`. Raises a 503 `Refusal` when too many wait."""
+        if self._waiting >= MOST_WAITING:
+            raise ServiceUnavailable(RETRY_SECONDS)
         self._count(+1)
         try:
-            async with self._at_once:
+            async with self._turns.turn(site):
                 process = await self._free()
                 try:
                     return await process.ask(question)
@@ -139,6 +120,39 @@ class Passwords:
     def _count(self, change: int) -> None:
         self._waiting += change
         metrics.passwords_waiting.set(self._waiting)
+
+
+class Line:
+    """The place in line of one request, who has everything hashed that it needs."""
+
+    def __init__(self, passwords: Passwords, site: str):
+        self._passwords = passwords
+        self._site = site
+
+    async def digest(self, password: str) -> str:
+        """The digest to store. Raises a 503 `Refusal` when too many wait."""
+        return str(await self._passwords.ask(self._site, password))
+
+    async def verify(self, password: str, digest: str | None) -> bool:
+        """Whether `digest` is of `password`; with no digest it takes as long and is not.
+
+        Raises a 503 `Refusal` when too many wait.
+        """
+        is_right, _ = await self.verify_and_renew(password, digest)
+        return is_right
+
+    async def verify_and_renew(self, password: str, digest: str | None) -> tuple[bool, str | None]:
+        """The same, and the digest to store in its place when it is of an older kind.
+
+        Raises a 503 `Refusal` when too many wait.
+        """
+        kind = kind_of(digest) if digest else None
+        if kind:
+            self._passwords.saw(kind)
+        others = self._passwords.kinds(kind)
+        digests = [digest, *others] if kind else others
+        is_right, renewed = await self._passwords.ask(self._site, password, digests, kind != TODAY)
+        return (True, renewed) if is_right and kind else (False, None)
 
 
 class _Process:

@@ -63,8 +63,8 @@ class Recovery:
         if await self.addressee(Purpose.RESET, token) is None:
             raise _no_link(RESET_TOKEN)
         password = judge_new_password(given)
-        with self._passwords.in_line(self._throttle.place(client)):
-            digest = await self._passwords.digest(password)
+        with self._passwords.in_line(client) as line:
+            digest = await line.digest(password)
         now = to_the_millisecond(self._clock())
         place = self._throttle.place(client)
         email = await self._database.write(_reset_password, digest_of(token), digest, place, now)

@@ -53,8 +53,8 @@ class RecoveryRoutes:
         """
         email = judge_address(await user_parameters(request) or {})
 
-        async def send() -> None:
-            about = {"email": email}
+        async def send(only_from: bytes | None) -> None:
+            about = {"email": email, **({"only_from": only_from.hex()} if only_from else {})}
             await self._database.write_one(enqueue_letter, letter, about, self._clock())
 
         await self._throttle.mailing(letter, email, request.client, send)

@@ -71,9 +71,9 @@ class AccountRoutes:
         """Create an account and sign in to it."""
         audience = _audience(request)
         account, errors = judge_sign_up(await user_parameters(request) or {})
-        with self._passwords.in_line(self._throttle.place(request.client)):
+        with self._passwords.in_line(request.client) as line:
             await self._refuse_what_is_wrong(account, errors, request.client)
-            digest = await self._passwords.digest(account.password)
+            digest = await line.digest(account.password)
         now = to_the_millisecond(self._clock())
         try:
             user, token = await self._database.write(

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from roadworthy.accounts.passwords import Passwords
+from roadworthy.accounts.passwords import Line, Passwords
 from roadworthy.accounts.queries import User, find_user_by_email, renew_digest
 from roadworthy.accounts.session_queries import (
     Origin,
@@ -71,23 +71,20 @@ class SigningIn:
 
         Raises a 401, 429 or 503 `Refusal`.
         """
-        with self._passwords.in_line(self._throttle.place(origin.address)):
+        with self._passwords.in_line(origin.address) as line:
             await self._settled(email, origin)
-            return await self._throttle.trying(
-                await self._throttle.may_sign_in(email, origin.address),
-                lambda attempt: self._try(attempt, email, password, audience, origin),
-            )
 
-    async def _try(
-        self, attempt: Attempt, email: str, password: str, audience: str | None, origin: Origin
-    ) -> tuple[User, str]:
-        for look in range(MOST_LOOKS):
-            candidate = self._candidate(email, attempt, audience, origin)
-            if await self._let_in(candidate, password, is_counted=look > 0):
-                return candidate.user, candidate.issued.token
-            user = await self._database.read(find_user_by_email, email)
-            attempt = attempt._replace(user=user)
-        raise Unauthorized(WRONG)
+            async def attempted(attempt: Attempt) -> tuple[User, str]:
+                for look in range(MOST_LOOKS):
+                    candidate = self._candidate(email, attempt, audience, origin)
+                    if await self._let_in(candidate, password, line, is_counted=look > 0):
+                        return candidate.user, candidate.issued.token
+                    user = await self._database.read(find_user_by_email, email)
+                    attempt = attempt._replace(user=user)
+                raise Unauthorized(WRONG)
+
+            attempt = await self._throttle.may_sign_in(email, origin.address)
+            return await self._throttle.trying(attempt, attempted)
 
     async def settle(self) -> None:
         """Wait for what follows the sign-ins that were answered, unless the database is away."""
@@ -113,13 +110,15 @@ class SigningIn:
         user = attempt.user or User(NOBODY, email, "", None, now, now)
         return Candidate(user, attempt, self._tokens.issue(user.id, audience, now), origin, now)
 
-    async def _let_in(self, candidate: "Candidate", password: str, *, is_counted: bool) -> bool:
+    async def _let_in(
+        self, candidate: "Candidate", password: str, line: Line, *, is_counted: bool
+    ) -> bool:
         """Whether they are let in; not when the digest was replaced after it was read.
 
         Raises a 401 `Refusal` when it is not of `password`.
         """
         digest = candidate.user.password_digest or None
-        verifying = asyncio.ensure_future(self._passwords.verify_and_renew(password, digest))
+        verifying = asyncio.ensure_future(line.verify_and_renew(password, digest))
         verifying.add_done_callback(_look_at)
         is_right, is_opened, renewed = False, False, None
         try:

@@ -1,9 +1,7 @@
 """Holds those who try too often, over all processes of one database."""
 
-import asyncio
 import hmac
 import math
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -27,9 +25,6 @@ TOO_OFTEN = "Too often, for this account or from this address"
 ADDRESSES_KNOWN = timedelta(days=90)
 """For so long after a sign-in from an address, strangers cannot lock its account there."""
 
-TOLD_EVERY_SECONDS = 0.5
-"""Longer than verifying a password takes, as a rule."""
-
 T = TypeVar("T")
 
 
@@ -42,7 +37,7 @@ class Attempt(NamedTuple):
     """When they last signed in from there."""
     counters: tuple[Counter, ...]
     spare: tuple[Counter, ...]
-    """In place of those, where the account is known."""
+    """What `beyond` uses up."""
     wait: timedelta
     """Until `counters` have a try left."""
     at: datetime
@@ -58,8 +53,8 @@ class Attempt(NamedTuple):
         return self.seen_at is None or self.at - self.seen_at > timedelta(days=1)
 
     def beyond(self) -> "Attempt":
-        """The same, where the account is known and the others have no try left."""
-        return self._replace(counters=self.spare)
+        """The same, when no try is left: where the account is not known, nobody's."""
+        return self._replace(counters=self.spare, user=self.user if self.is_known else None)
 
 
 class Throttle:
@@ -106,25 +101,27 @@ class Throttle:
             raise _too_many(find_wait(connection, counters, now))
 
     async def mailing(
-        self, letter: str, email: str, client: str, send: Callable[[], Awaitable[None]]
+        self, letter: str, email: str, client: str, send: Callable[[bytes | None], Awaitable[None]]
     ) -> None:
         """The same for who is not signed in: `send` it, unless it is too often.
 
-        Where the account has signed in before, some go out all the same, so that no stranger can
-        keep a driver from a new password. The 429 is as it is elsewhere: it tells of no account.
+        Some are sent all the same, but only to who has signed in from the place that `send` gets,
+        so that no stranger can keep a driver from a new password. Whether anybody has is looked up
+        when this was answered: the 429 tells of no account.
         """
-        began, place = time.monotonic(), self.place(client)
-        who = await self._database.read(find_who_signs_in, email, place)
         try:
             await self.mail(letter, email, client)
         except TooManyRequests:
-            if who.seen_at is not None:
-                with suppress(TooManyRequests):
-                    await self._take(self._spare(letter, email, client, self._settings.mail_limit))
-                    await send()
-            await _until_told(began)
+            with suppress(TooManyRequests):
+                await self._take(self._spare_for_mail(letter, email, client))
+                await send(self.place(client))
             raise
-        await send()
+        await send(None)
+
+    def _spare_for_mail(self, letter: str, email: str, client: str) -> tuple[Counter, ...]:
+        limits = self._settings.mail_limit
+        by_address = self._counters(letter, "", network_of(client), limits._replace(account=None))
+        return tuple(sorted((*self._spare(letter, email, client, limits), *by_address)))
 
     async def sign_in(self, email: str, client: str) -> Attempt:
         """Who would sign in, once the try is counted. Raises a 429 `Refusal` when too often.
@@ -151,20 +148,17 @@ class Throttle:
         """What `then` returns, which counts the attempt and raises a 401 when it comes to nothing.
 
         Where the account has signed in before, strangers cannot lock it: when all tries are used
-        up, `then` has some more to count. If those come to nothing, the 429 is the same, and comes
-        as late, as where the account is unknown: it tells of no account. Raises the 401 and 429.
+        up, `then` has some more to count. Where it has not, it has as many, as nobody's: so the 429
+        that those come to tells of no account, nor does its time. Raises the 401 and 429.
         """
-        began = time.monotonic()
         refusal = _too_many(attempt.wait)
         if not attempt.wait:
             try:
                 return await then(attempt)
             except TooManyRequests as others_were_faster:
                 refusal = others_were_faster
-        if attempt.is_known:
-            with suppress(TooManyRequests, Unauthorized):
-                return await then(attempt.beyond())
-        await _until_told(began)
+        with suppress(TooManyRequests, Unauthorized):
+            return await then(attempt.beyond())
         raise refusal
 
     async def count(self, attempt: Attempt, then: Callable[[Connection], T]) -> T:
@@ -256,11 +250,3 @@ def _spelt(email: str) -> str:
         return mailable(email)
     except CannotBeAddressed:
         return email
-
-
-async def _until_told(began: float) -> None:
-    """Until the next moment, counted from when it `began`, at which somebody is told: so nobody
-    learns from the time what was done meanwhile.
-    """
-    elapsed = time.monotonic() - began
-    await asyncio.sleep(TOLD_EVERY_SECONDS - elapsed % TOLD_EVERY_SECONDS)

@@ -7,6 +7,7 @@ from datetime import datetime
 from roadworthy.accounts import (
     WRONG,
     Attempt,
+    Line,
     Passwords,
     Purpose,
     Throttle,
@@ -50,21 +51,21 @@ class Handover:
 
     async def signs_in(self, user_id: int, email: str, password: str, client: str) -> bool:
         """Whether these are the account's. Raises a 429 or 503 `Refusal`."""
-        with self._passwords.in_line(self._throttle.place(client)):
+        with self._passwords.in_line(client) as line:
             try:
                 await self._throttle.trying(
                     await self._throttle.may_sign_in(stored_address(email), client),
-                    lambda attempt: self._try(attempt, user_id, password),
+                    lambda attempt: self._try(attempt, user_id, password, line),
                 )
             except Unauthorized:
                 return False
         return True
 
-    async def _try(self, attempt: Attempt, user_id: int, password: str) -> None:
+    async def _try(self, attempt: Attempt, user_id: int, password: str, line: Line) -> None:
         """Raises the 401 when they are not, and 429."""
         await self._throttle.count(attempt, lambda _: None)
         user = attempt.user
-        is_right = await self._passwords.verify(password, user.password_digest if user else None)
+        is_right = await line.verify(password, user.password_digest if user else None)
         if not is_right or user is None or user.id != user_id:
             raise Unauthorized(WRONG)
         await self._database.write(give_tries_back, attempt.counters, self._clock())

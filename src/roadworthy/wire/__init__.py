@@ -34,7 +34,7 @@ from roadworthy.wire.parameters import (
     nested,
     query_parameters,
 )
-from roadworthy.wire.proxies import network_of
+from roadworthy.wire.proxies import network_of, site_of
 from roadworthy.wire.queries import erase_answers, purge_answers
 from roadworthy.wire.ranges import Part, part_wanted
 from roadworthy.wire.routes import Operation, Parameter, Route
@@ -83,5 +83,6 @@ __all__ = [
     "query_parameters",
     "received_form",
     "shapes",
+    "site_of",
     "text_value",
 ]

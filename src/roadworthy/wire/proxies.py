@@ -7,6 +7,9 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 _OF_ONE_CLIENT = 64
 """The bits of an IPv6 address that name a network; the rest its client picks (RFC 4291, 2.5.4)."""
 
+_OF_ONE_SITE = 48
+"""Those that name the networks of one customer, at most (RFC 6177)."""
+
 
 def client_behind(peer: str, forwarded_for: str, trusted: Networks) -> str:
     """The address nearest to us that is none of our proxies.
@@ -46,6 +49,15 @@ def _address(entry: str) -> IPv4Address | IPv6Address | None:
 
 def network_of(client: str) -> str:
     """What counts as one place: an IPv4 address, an IPv6 network."""
+    return _network(client, _OF_ONE_CLIENT)
+
+
+def site_of(client: str) -> str:
+    """All that somebody may have to ask from: an IPv4 address, the IPv6 networks of a site."""
+    return _network(client, _OF_ONE_SITE)
+
+
+def _network(client: str, bits: int) -> str:
     try:
         address = ip_address(client)
     except ValueError:
@@ -53,5 +65,5 @@ def network_of(client: str) -> str:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return str(address.ipv4_mapped)
-        return str(ip_network((int(address), _OF_ONE_CLIENT), strict=False))
+        return str(ip_network((int(address), bits), strict=False))
     return str(address)
