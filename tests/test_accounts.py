@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +16,15 @@ from typing import Any
 
 import pytest
 
-from roadworthy.accounts import Passwords, SigningIn, Throttle, Tokens, passwords, signing_in
+from roadworthy.accounts import (
+    Passwords,
+    SigningIn,
+    Throttle,
+    Tokens,
+    hashing,
+    passwords,
+    signing_in,
+)
 from roadworthy.accounts.session_queries import Origin
 from roadworthy.database import Unavailable, open_database
 from roadworthy.settings import load_settings
@@ -243,14 +253,14 @@ def test_what_follows_a_sign_in_is_made_up_for_when_the_database_was_away(
             return await write(work, *arguments)
 
         monkeypatch.setattr(database, "write", fail_once)
-        hashing = Passwords()
+        hasher = Passwords()
         throttle = Throttle(database, load_settings(place.settings), SECRET, now)
-        signing = SigningIn(database, Tokens((SECRET,)), hashing, throttle, now)
+        signing = SigningIn(database, Tokens((SECRET,)), hasher, throttle, now)
         with suppress(Unauthorized):
             await signing.sign_in(driver.email, password, None, Origin("192.0.2.1", None))
         await asyncio.to_thread(wait_until, lambda: proven(tables, driver) == listed)
         assert failed, "it was not away"
-        await hashing.close()
+        await hasher.close()
         await database.close()
 
     asyncio.run(day())
@@ -263,3 +273,31 @@ def now() -> datetime:
 
 def proven(tables: Tables, driver: Driver) -> list[bool]:
     return [row["is_proven"] for row in tables.rows("sessions", user_id=driver.id)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b'"a pep', b'""\n', b'""\n["a pass', b'""\n["a password"]\n'],
+    ids=[
+        "nothing",
+        "half a pepper",
+        "no question",
+        "half a question",
+        "what nobody waits for any more",
+    ],
+)
+def test_the_process_that_hashes_ends_in_silence_when_who_asked_was_killed(said: bytes) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-I", hashing.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        process.stdin.write(said)
+        process.stdin.close()
+
+        assert process.stderr.read() == b""

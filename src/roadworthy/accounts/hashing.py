@@ -5,11 +5,15 @@ waiting for a processor while it holds the interpreter (measured: reads took eig
 
 Its first line of input is the pepper of Devise's digests, as JSON: what a process is started with
 can be read by others. Each line after it is a request, `[password]` or `[password, digests,
-renew]`, and its answer is one line: the digest, or what `verify` says. It ends when its input does.
+renew]`, and its answer is one line: the digest, or what `verify` says. It ends when its input does,
+also in the middle of a line, and when nobody takes its answer: who asked was killed.
 """
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import bcrypt
 from pwdlib import PasswordHash
@@ -66,13 +70,20 @@ class Hashing:
 
 
 def _serve() -> None:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     step_back(NICENESS)
-    hashing = Hashing(json.loads(sys.stdin.readline()))
-    for line in sys.stdin:
-        password, *question = json.loads(line)
+    lines = _lines()
+    hashing = Hashing(next(lines, ""))
+    for password, *question in lines:
         answer = hashing.verify(password, *question) if question else hashing.digest(password)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+
+
+def _lines() -> Iterator[Any]:
+    for line in sys.stdin:
+        if line.endswith("\n"):
+            yield json.loads(line)
 
 
 if __name__ == "__main__":
