@@ -1,5 +1,7 @@
 """What an operator sees of the service: counts of ours, and a log that tells on nobody."""
 
+import json
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -181,6 +183,27 @@ def test_each_request_is_counted_once_by_route_method_and_status(
 
     once_equal(lambda: requests_counted(client), expected)
     assert "zed" not in client.send("GET", "/metrics").text.lower()
+
+
+@pytest.mark.parametrize(("workers", "how"), [("1", signal.SIGINT), ("2", signal.SIGTERM)])
+def test_each_request_is_in_the_log_of_a_service_that_was_stopped(
+    new_place: Callable[[str], Place],
+    start: Callable[..., Service],
+    connect: Callable[[str], Client],
+    workers: str,
+    how: signal.Signals,
+) -> None:
+    place = new_place("sqlite")
+    service = start(place.folder, place.settings, "--workers", workers)
+    for number in range(12):
+        answer = connect(service.url).send("GET", "/up", {"x-request-id": f"number-{number}"})
+        assert answer.status == 200
+    service.process.send_signal(how)
+    assert service.process.wait(30) == 0
+
+    said = [json.loads(line) for line in service.log.splitlines()]
+    numbers = {line["request_id"] for line in said if line.get("request_id", "").startswith("nu")}
+    assert numbers == {f"number-{number}" for number in range(12)}
 
 
 def test_durations_are_counted_in_buckets(client: Client) -> None:

@@ -6,6 +6,7 @@ certificate number, file content, nor the words of an exception, which may quote
 
 import atexit
 import contextlib
+import multiprocessing.util
 import os
 import re
 import sys
@@ -55,6 +56,8 @@ class Lines:
         self._thread = threading.Thread(target=self._write_often, name="log", daemon=True)
         self._thread.start()
         atexit.register(self._write_last)
+        # A server process is forked, and ends without what is registered there.
+        multiprocessing.util.Finalize(None, self._write_last, exitpriority=0)
 
     def _write_often(self) -> None:
         while True:
