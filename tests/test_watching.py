@@ -1,18 +1,23 @@
 """What an operator sees of the service: counts of ours, and a log that tells on nobody."""
 
 import json
+import mmap
+import os
+import re
 import signal
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
+from roadworthy.telemetry import shared
 from tests.conftest import Place, Running
 from tests.support.client import Answer, Client
 from tests.support.drivers import (
@@ -22,9 +27,11 @@ from tests.support.drivers import (
     new_driver,
 )
 from tests.support.multipart import BOUNDARY
+from tests.support.processes import children
 from tests.support.scenario import error, hold_to_conventions
 from tests.support.service import Service
 from tests.support.tables import open_tables
+from tests.support.waiting import wait_until
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -241,6 +248,50 @@ def test_the_counts_of_all_server_processes_add_up(
     }
     once_equal(counted, [expected] * len(clients))
     _require_gauges(clients[0], service)
+
+
+def test_counts_outlive_who_counted_and_lie_in_no_file(
+    new_place: Callable[[str], Place],
+    start: Callable[..., Service],
+    connect: Callable[[str], Client],
+) -> None:
+    """To write to a mapped file whose disk is full would end a process, and the next one."""
+    place = new_place("sqlite")
+    service = start(place.folder, place.settings, "--workers", "2")
+
+    def ask_eight_times() -> None:
+        for _ in range(8):
+            assert connect(service.url).send("GET", "/up").status == 200
+
+    def counted() -> int:
+        return requests_counted(connect(service.url))["/up", "GET", "200"]
+
+    ask_eight_times()
+    once_equal(counted, 8)
+    killed, other = children(service.process.pid)
+    assert _mapped_to_be_written(killed) <= {"/dev/zero", f"{place.folder}/roadworthy.db-shm"}
+
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: len({*children(service.process.pid)} - {killed, other}) == 1)
+    ask_eight_times()
+    once_equal(counted, 16)
+
+
+def _mapped_to_be_written(pid: int) -> set[str]:
+    """The files that others see it write in its memory; what is of none is called /dev/zero."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return set(re.findall(r"^\S+ rw-s .*? (/.*?)(?: \(deleted\))?$", maps, re.MULTILINE))
+
+
+def test_what_has_no_room_is_not_counted_and_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "_pieces", {"histogram_0.db": mmap.mmap(-1, 4096)})
+    piece: Any = shared._Piece("histogram_0.db")  # noqa: SLF001
+    for number in range(1000):
+        piece.write_value(f"{number}", number, 0)
+
+    read = list(shared._Piece.read_all_values_from_file("histogram_0.db"))  # noqa: SLF001
+    assert 50 < len(read) < 1000
+    assert [(name, value) for name, value, _, _ in read] == [(f"{n}", n) for n in range(len(read))]
 
 
 def _require_gauges(client: Client, service: Service) -> None:

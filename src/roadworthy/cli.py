@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
@@ -64,20 +63,20 @@ def cli() -> None:
 )
 def serve(host: str, port: int, workers: int) -> None:
     """Serve the API until stopped. An embedded database is migrated first."""
-    with _shared_metrics(workers):
-        from roadworthy import server  # noqa: PLC0415 -- other commands start without it
+    _share_metrics(workers)
+    from roadworthy import server  # noqa: PLC0415 -- other commands start without it
 
-        settings = load_settings()
-        server.prepare(settings)
-        for warning in warnings(settings):
-            click.echo(f"roadworthy: {warning}", err=True)
-        server.serve(
-            host,
-            port,
-            workers,
-            lambda url: click.echo(f"Roadworthy is ready at {url}"),
-            server.pair_files(settings),
-        )
+    settings = load_settings()
+    server.prepare(settings)
+    for warning in warnings(settings):
+        click.echo(f"roadworthy: {warning}", err=True)
+    server.serve(
+        host,
+        port,
+        workers,
+        lambda url: click.echo(f"Roadworthy is ready at {url}"),
+        server.pair_files(settings),
+    )
 
 
 @cli.command()
@@ -453,21 +452,10 @@ def _progress(what: str) -> Iterator[Callable[[int], Callable[[int], None]]]:
         yield begin
 
 
-@contextmanager
-def _shared_metrics(workers: int) -> Iterator[None]:
-    """Several server processes add up their metrics in a folder, named before they are loaded.
-
-    It is in memory where there is such a folder: on a disk that is full they would be killed, as
-    the files are mapped.
-    """
-    if workers == 1:
-        yield
-        return
-    memory = Path("/dev/shm")  # noqa: S108 -- the folder in it is ours alone
-    place = memory if os.access(memory, os.W_OK) else None
-    with TemporaryDirectory(prefix="roadworthy-metrics-", dir=place) as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        yield
+def _share_metrics(workers: int) -> None:
+    """Several server processes add up their metrics, which settles it before those are loaded."""
+    if workers > 1:
+        os.environ["_ROADWORTHY_PROCESSES"] = str(workers)
 
 
 def _table(*headings: str) -> Table:

@@ -9,6 +9,7 @@ says so, and are told to stop when those that said nothing have run into their t
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import math
 import multiprocessing
 import os
@@ -28,7 +29,7 @@ from granian.server import MPServer
 from granian.server.mp import WorkerProcess
 
 from roadworthy.sockets import open_sockets
-from roadworthy.telemetry import note
+from roadworthy.telemetry import note, take_place
 from roadworthy.tls import CannotUse, Pair, PairFiles, Watch, as_files, read_pair
 from roadworthy.wire import Application
 
@@ -65,6 +66,7 @@ class Processes(MPServer):
         self._sockets: list[SocketHolder] = []
         self._ready: int | None = None
         self._retired: list[WorkerProcess] = []
+        self._places: dict[int, WorkerProcess] = {}
         self._files = files
         self._pair: Pair | None = None
         self._retry_at = math.inf
@@ -78,7 +80,8 @@ class Processes(MPServer):
 
     # What a server process does
 
-    def _load(self, index: int) -> Application:
+    def _load(self, index: int, place: int) -> Application:
+        take_place(place)
         for unwanted in (signal.SIGHUP, _RETIRE):  # the first is for the main process
             signal.signal(unwanted, signal.SIG_IGN)
         _end_with(self.pid, signal.SIGKILL)
@@ -146,8 +149,14 @@ class Processes(MPServer):
         target: Any,
         callback_loader: Any,  # noqa: ARG002
     ) -> WorkerProcess:
-        self._shd = self._sockets[idx]
-        return super()._spawn_worker(idx, target, partial(self._load, idx))
+        self._shd, place = self._sockets[idx], self._free_place()
+        worker = super()._spawn_worker(idx, target, partial(self._load, idx, place))
+        self._places[place] = worker
+        return worker
+
+    def _free_place(self) -> int:
+        self._places = {place: each for place, each in self._places.items() if each.is_alive()}
+        return next(place for place in itertools.count() if place not in self._places)
 
     def _watch_files(self) -> None:
         while True:

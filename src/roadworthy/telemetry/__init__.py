@@ -2,5 +2,6 @@
 
 from roadworthy.telemetry import metrics
 from roadworthy.telemetry.logs import configure_logs, log_request, note
+from roadworthy.telemetry.shared import take as take_place
 
-__all__ = ["configure_logs", "log_request", "metrics", "note"]
+__all__ = ["configure_logs", "log_request", "metrics", "note", "take_place"]

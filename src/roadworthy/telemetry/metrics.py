@@ -1,24 +1,21 @@
 """Metrics in Prometheus' format, added up over the server processes.
 
-prometheus-client decides as it is imported, by the environment's PROMETHEUS_MULTIPROC_DIR, whether
-processes share: `roadworthy serve` sets it before anything here is loaded.
+Whether there are several is settled as this is imported, by _ROADWORTHY_PROCESSES in the
+environment: `roadworthy serve` sets it before anything here is loaded. A server process then says
+by `take` which place it has.
 """
 
-import contextlib
 import os
 from functools import cache
-from pathlib import Path
 
-from prometheus_client import (
-    REGISTRY,
-    CollectorRegistry,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, generate_latest
 
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+from roadworthy.telemetry import shared
+
+_PROCESSES = "_ROADWORTHY_PROCESSES"
+
+if _PROCESSES in os.environ:
+    shared.share(int(os.environ[_PROCESSES]))
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -77,18 +74,8 @@ def observe_request(route: str, method: str, status: int, seconds: float) -> Non
 
 def metrics_text() -> bytes:
     """All metrics of all server processes, in the text exposition format."""
-    if SHARED_FOLDER not in os.environ:
+    if not shared.is_shared():
         return generate_latest(REGISTRY)
-    _forget_the_dead()
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(shared.Everybodys())
     return generate_latest(registry)
-
-
-def _forget_the_dead() -> None:
-    """What a process that ended abruptly had at work is at work no more."""
-    for file in Path(os.environ[SHARED_FOLDER]).glob("gauge_live*_*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not Path(f"/proc/{pid}").exists():
-            with contextlib.suppress(FileNotFoundError):  # another process was quicker
-                multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
