@@ -170,3 +170,16 @@ def test_bodies_from_one_place_leave_room_for_those_from_others() -> None:
                 await parts.aclose()
 
     asyncio.run(day())
+
+
+def test_who_cannot_start_does_not_serve() -> None:
+    async def start() -> None:
+        raise KeyError
+
+    application = Application(
+        [], origins=frozenset(), trusted_proxies=(), start=start, stop=nothing
+    )
+
+    sent = asyncio.run(exchange(application, {"type": "lifespan"}))
+
+    assert sent == [{"type": "lifespan.startup.failed"}]

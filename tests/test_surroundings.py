@@ -3,7 +3,9 @@
 What happens to PostgreSQL stands in `test_durability.py`, what cannot be served in `test_cli.py`.
 """
 
+import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy.jobs.worker import POLL_SECONDS
+from roadworthy.processes import MOST_FAILURES
 from tests.conftest import SETTINGS
 from tests.support.client import Client, hold_unavailable
 from tests.support.disk import Disk
@@ -282,6 +285,73 @@ def test_killed_while_it_starts_it_leaves_no_process(
     finally:
         for pid in filter(_runs, left):
             os.kill(pid, signal.SIGKILL)
+
+
+def test_the_end_of_server_processes_is_told_and_the_others_serve_on(
+    settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """However often, and soon after one another."""
+    service = start(tmp_path, settings, "--workers", "2")
+    ends = []
+    for how in (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS):
+        killed = children(service.process.pid)[0]
+        os.kill(killed, how)
+        ends.append({"pid": killed, "signal": how.name})
+        wait_until(lambda: len(_ends(service)) == len(ends))
+        assert connect(service.url).send("GET", "/up").status == 200
+        wait_until(lambda: list(map(_serves, children(service.process.pid))) == [True, True])
+
+    assert _ends(service) == ends
+    assert service.stop() == 0
+
+
+def test_only_when_no_server_process_comes_to_serve_is_it_over(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """As long as one serves, the others are tried again until the cause is gone."""
+    del settings["ROADWORTHY_SECRET_KEY"]
+    service = start(tmp_path, settings, "--workers", "2")
+    secret = (data / "secret").read_text()
+    wait_until(lambda: _listening(service) == 2)
+
+    (data / "secret").write_text("")
+    os.kill(children(service.process.pid)[0], signal.SIGKILL)
+    wait_until(lambda: len(_ends(service)) == 1 + MOST_FAILURES)
+    assert [end.get("status") for end in _ends(service)[1:]] == [1] * MOST_FAILURES
+    for _ in range(12):
+        assert connect(service.url).send("GET", "/up").status == 200
+    (data / "secret").write_text(secret)
+    wait_until(lambda: _listening(service) == 2)
+
+    (data / "secret").write_text("")
+    for each in children(service.process.pid):
+        os.kill(each, signal.SIGKILL)
+    assert service.process.wait(30) == 1
+    assert service.errors.splitlines()[-1] == (
+        "roadworthy: the server processes end before they serve: see why in the log above"
+    )
+
+
+def _serves(pid: int) -> bool:
+    """Only then may it be told to stop."""
+    blocked = re.search(r"^SigBlk:\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return blocked is not None and not int(blocked[1], 16) & 1 << signal.SIGTERM - 1
+
+
+def _listening(service: Service) -> int:
+    """How many of its sockets take connections; one is of each server process."""
+    port = int(service.url.rpartition(":")[2])
+    return len(re.findall(f":{port:04X} 00000000:0000 0A ", Path("/proc/net/tcp").read_text()))
+
+
+def _ends(service: Service) -> list[dict[str, object]]:
+    """Of its server processes, as the log tells them."""
+    lines = [json.loads(line) for line in service.errors.splitlines() if line.startswith("{")]
+    return [
+        {name: value for name, value in line.items() if name not in {"event", "timestamp"}}
+        for line in lines
+        if line["event"] == "server process ended"
+    ]
 
 
 def _runs(pid: int) -> bool:

@@ -1,9 +1,13 @@
 """Server processes on sockets that outlive them.
 
 Each process of Granian's accepts from a socket that the main process made and holds: what a client
-sent is not lost with the process, but waits for the next one. A new certificate is taken up by new
-processes. The old ones then accept no more, end each connection with the next answer on it, which
-says so, and are told to stop when those that said nothing have run into their time limits.
+sent is not lost with the process, but waits for the next one. When one ends by itself, the log says
+how, another takes its place, and the rest go on; the service ends only when none serves and none
+comes to.
+
+A new certificate is taken up by new processes. The old ones then accept no more, end each
+connection with the next answer on it, which says so, and are told to stop when those that said
+nothing have run into their time limits.
 """
 
 import asyncio
@@ -11,9 +15,9 @@ import contextlib
 import ctypes
 import itertools
 import math
+import mmap
 import multiprocessing
 import os
-import select
 import signal
 import socket
 import threading
@@ -36,6 +40,11 @@ from roadworthy.wire import Application
 WATCH_SECONDS = 2
 START_SECONDS = 60
 RETRY_SECONDS = 60
+YOUNG_SECONDS = 5
+PAUSE_SECONDS = 1
+"""Before who ended so young is followed by another."""
+MOST_FAILURES = 3
+"""How often, in a row, processes may end before any serves."""
 
 _ON_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG, prctl(2)
 _RETIRE = signal.SIGUSR1
@@ -64,9 +73,10 @@ class Processes(MPServer):
         self._load_application = load
         self._announce = announce
         self._sockets: list[SocketHolder] = []
-        self._ready: int | None = None
         self._retired: list[WorkerProcess] = []
-        self._places: dict[int, WorkerProcess] = {}
+        self._places: dict[WorkerProcess, int] = {}
+        self._have_served = mmap.mmap(-1, mmap.PAGESIZE)  # by place; all processes see it
+        self._failures = 0
         self._files = files
         self._pair: Pair | None = None
         self._retry_at = math.inf
@@ -90,20 +100,18 @@ class Processes(MPServer):
         for other, holder in enumerate(self._sockets):
             if other != index:
                 os.close(holder.get_fd())
-        return self._load_application(partial(self._started, self._sockets[index].get_fd()))
+        return self._load_application(partial(self._started, self._sockets[index].get_fd(), place))
 
-    def _started(self, listener: int, application: Application) -> None:
+    def _started(self, listener: int, place: int, application: Application) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(_RETIRE, self._retire, listener, application)
         # The loop runs again only after Granian, which is between, listens.
-        loop.call_later(_LISTENING_SECONDS, self._serves)
+        loop.call_later(_LISTENING_SECONDS, self._serves, place)
 
-    def _serves(self) -> None:
+    def _serves(self, place: int) -> None:
         _end_with(self.pid, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        if self._ready is not None:
-            os.write(self._ready, b".")
-            os.close(self._ready)
+        self._have_served[place] = True
 
     def _retire(self, listener: int, application: Application) -> None:
         """Accept no more: the descriptor becomes that of a socket that nobody knows."""
@@ -125,8 +133,10 @@ class Processes(MPServer):
 
     def _init_shared_socket(self) -> None:
         self._ssp, self._sso = None, None
-        spec = ListenerSpec(self.bind_addr, self.bind_port, self.backlog)
-        self._sockets = [spec.build() for _ in range(self.workers)]
+        self._sockets = [self._new_socket() for _ in range(self.workers)]
+
+    def _new_socket(self) -> SocketHolder:
+        return ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
 
     def _drop_shared_socket(self) -> None:
         for holder in self._sockets:
@@ -151,12 +161,79 @@ class Processes(MPServer):
     ) -> WorkerProcess:
         self._shd, place = self._sockets[idx], self._free_place()
         worker = super()._spawn_worker(idx, target, partial(self._load, idx, place))
-        self._places[place] = worker
+        self._places[worker] = place
+        self._have_served[place] = False
         return worker
 
     def _free_place(self) -> int:
-        self._places = {place: each for place, each in self._places.items() if each.is_alive()}
-        return next(place for place in itertools.count() if place not in self._places)
+        self._places = {
+            each: place
+            for each, place in self._places.items()
+            if each.is_alive() or each in self.wrks  # whose end has yet to be noticed
+        }
+        return next(each for each in itertools.count() if each not in self._places.values())
+
+    def _has_served(self, worker: WorkerProcess) -> bool:
+        return bool(self._have_served[self._places[worker]])
+
+    def _respawn_workers(
+        self,
+        workers: list[int],  # noqa: ARG002 -- as `MPServer` has it
+        spawn_target: Any,
+        target_loader: Any,  # noqa: ARG002
+        delay: float = 0,  # noqa: ARG002
+    ) -> None:
+        """Others in the place of those that ended by themselves."""
+        if any(time.monotonic() - each.birth < YOUNG_SECONDS for each in self._ended()):
+            self._pause()
+        if ended := self._ended():
+            for each in ended:
+                _note_end(each)
+            if self._is_served(ended):
+                self._divert(ended)
+            for each in ended:
+                self._follow(each.idx, spawn_target)
+        if self.interrupt_signal:  # it came before it was cleared
+            self.main_loop_interrupt.set()
+
+    def _ended(self) -> list[WorkerProcess]:
+        return [each for each in self.wrks if not each.is_alive()]
+
+    def _is_served(self, ended: list[WorkerProcess]) -> bool:
+        """By others than `ended`. Ends the service when none serves and none comes to."""
+        is_served = any(self._has_served(each) for each in self.wrks if each.is_alive())
+        failed = not is_served and not any(map(self._has_served, ended))
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures == MOST_FAILURES:
+            self.shutdown(1)  # type: ignore[no-untyped-call]
+        return is_served
+
+    def _divert(self, ended: list[WorkerProcess]) -> None:
+        """Have clients of those that do not even come to serve go to who serves.
+
+        Nobody is sent to a new socket before somebody listens there.
+        """
+        for each in ended:
+            if not self._has_served(each):
+                os.close(self._sockets[each.idx].get_fd())
+                self._sockets[each.idx] = self._new_socket()
+
+    def _follow(self, index: int, target: Any) -> None:
+        while not self.interrupt_signal:
+            worker = self._spawn_worker(index, target, None)
+            try:
+                worker.start()
+            except OSError as error:  # there is no room for another process
+                note("server process not started", reason=error.strerror)
+                self._pause()
+            else:
+                self.wrks[index] = worker
+                return
+
+    def _pause(self) -> None:
+        until = time.monotonic() + PAUSE_SECONDS
+        while time.monotonic() < until and not self.interrupt_signal:
+            time.sleep(0.05)
 
     def _watch_files(self) -> None:
         while True:
@@ -208,35 +285,27 @@ class Processes(MPServer):
 
     def _started_successors(self, target: Any) -> list[WorkerProcess]:
         """New processes that serve; none when one does not, or when it is time to stop."""
-        ready, self._ready = os.pipe()
         successors: list[WorkerProcess] = []
-        try:
+        with contextlib.suppress(OSError):  # there is no room for another process
             for index in range(self.workers):
                 each = self._spawn_worker(index, target, None)
                 each.interrupt_by_parent = True  # until it serves, its end is ours to notice
                 each.start()
                 successors.append(each)
-            if self._wait_for(successors, ready):
+            if self._come_to_serve(successors):
                 return successors
-        except OSError:  # there is no room for another process
-            pass
-        finally:
-            os.close(self._ready)
-            os.close(ready)
-            self._ready = None
         for each in successors:
             each.kill()
         return []
 
-    def _wait_for(self, successors: list[WorkerProcess], ready: int) -> bool:
-        until, count = time.monotonic() + START_SECONDS, 0
+    def _come_to_serve(self, successors: list[WorkerProcess]) -> bool:
+        until = time.monotonic() + START_SECONDS
         while all(each.is_alive() for each in successors):
-            if count == len(successors):
+            if all(map(self._has_served, successors)):
                 return True
             if time.monotonic() > until or self.interrupt_signal:
                 return False
-            if select.select([ready], [], [], 0.1)[0]:
-                count += len(os.read(ready, len(successors)))
+            time.sleep(0.05)
         return False
 
     def _succeed(self, successors: list[WorkerProcess]) -> None:
@@ -265,6 +334,19 @@ def _end_with(main: int, how: signal.Signals) -> None:
     ctypes.CDLL(None).prctl(_ON_PARENTS_DEATH, how)
     if os.getppid() != main:  # it ended before that
         os.kill(os.getpid(), how)
+
+
+def _note_end(worker: WorkerProcess) -> None:
+    status = worker.inner.exitcode or 0
+    how = {"signal": _name(-status)} if status < 0 else {"status": status}
+    note("server process ended", pid=worker.inner.pid, **how)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a realtime signal
+        return str(number)
 
 
 def _note_if_expired(pair: Pair) -> None:

@@ -29,6 +29,7 @@ from roadworthy.migrations import (
 from roadworthy.processes import Processes
 from roadworthy.settings import Settings, SettingsError, signing_secrets
 from roadworthy.sockets import drop_unread
+from roadworthy.telemetry import finish_notes
 from roadworthy.tls import CannotUse, PairFiles
 from roadworthy.wire import Application
 
@@ -96,8 +97,9 @@ def serve(
         server.run()
     except SystemExit as stop:
         if stop.code:
+            finish_notes()
             raise CannotServe(
-                "the server processes keep failing; their log above says why"
+                "the server processes end before they serve: see why in the log above"
             ) from None
 
 

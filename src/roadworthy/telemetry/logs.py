@@ -25,6 +25,7 @@ FLUSH_SECONDS = 0.25
 LAST_SECONDS = 2
 MOST_LINES = 20_000
 
+_NOTE = "note"
 _LOOKS_LIKE_AN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -121,7 +122,14 @@ def note(event: str, **values: Any) -> None:
         with contextlib.suppress(OSError):
             os.write(2, line)
 
-    threading.Thread(target=write, name="note", daemon=True).start()
+    threading.Thread(target=write, name=_NOTE, daemon=True).start()
+
+
+def finish_notes() -> None:
+    """Let what `note` was given be written before this process says its last word, and ends."""
+    for thread in threading.enumerate():
+        if thread.name == _NOTE:
+            thread.join(LAST_SECONDS)
 
 
 def _loggable(request_id: str) -> str | None:

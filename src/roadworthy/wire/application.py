@@ -99,7 +99,12 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self._start()
+        try:
+            await self._start()
+        except Exception:
+            log.exception("start")
+            await send({"type": "lifespan.startup.failed"})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._stop()
