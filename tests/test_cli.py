@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from roadworthy import server
 from roadworthy.cli import main
 from tests.conftest import Place, Running
 from tests.support.client import Client
@@ -284,6 +286,34 @@ def test_serve_on_a_port_of_ones_choice(
 
     assert service.url == f"http://localhost:{port}"
     assert connect(service.url).send("GET", "/up").status == 200
+
+
+_ROOM: list[tuple[float, int, int, list[str]]] = [
+    # gigabytes of memory, open files, server processes: what is told at the start
+    (64, 20_000, 1, []),
+    (64, resource.RLIM_INFINITY, 2, []),
+    (6, 20_000, 1, []),
+    (4, 20_000, 1, ["room for 6990 connections at once, for want of memory"]),
+    (4, 20_000, 4, ["room for 6988 connections at once, for want of memory"]),
+    (64, 1024, 2, ["room for 1536 connections at once, for want of files"]),
+    (64, 100, 2, ["room for 2 connections at once, for want of files"]),
+    (1, 1024, 1, ["for want of memory", "for want of files"]),
+]
+
+
+@pytest.mark.parametrize(("gigabytes", "files", "workers", "told"), _ROOM)
+def test_serve_tells_when_there_is_room_for_few_connections(
+    gigabytes: float, files: int, workers: int, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One machine could open them all."""
+    monkeypatch.setattr(server, "_memory_bytes", lambda: int(gigabytes * 1024**3))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+
+    found = server.connection_warnings(workers)
+
+    assert len(found) == len(told)
+    for warning, words in zip(found, told, strict=True):
+        assert words in warning
 
 
 class HalfSent:

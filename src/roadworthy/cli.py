@@ -68,7 +68,7 @@ def serve(host: str, port: int, workers: int) -> None:
 
     settings = load_settings()
     server.prepare(settings)
-    for warning in warnings(settings):
+    for warning in (*warnings(settings), *server.connection_warnings(workers)):
         click.echo(f"roadworthy: {warning}", err=True)
     server.serve(
         host,

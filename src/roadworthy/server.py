@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -43,6 +44,8 @@ MOST_CONNECTIONS = 12_288
 BYTES_OF_A_CONNECTION = 300 * 1024
 """At most (measured: with as much of a header as is taken in, sent slowly)."""
 FILES_BESIDE_CONNECTIONS = 256
+FEW_CONNECTIONS = 10_000
+"""One machine can open, and hold, so many without effort."""
 STOP_SECONDS = 30
 
 _MEMORY_LIMITS = (
@@ -120,6 +123,19 @@ def _spare_what_stays() -> None:
     gc.freeze()
 
 
+def connection_warnings(workers: int) -> list[str]:
+    """What keeps `workers` server processes from having many connections at once."""
+    return [
+        f"there is room for {max(workers, workers * fit)} connections at once, for want of "
+        f"{lacking}: whoever opens as many keeps the others waiting"
+        for fit, lacking in (
+            (_fit_into_memory(workers), "memory"),
+            (_fit_into_files(), "files that may be open (`ulimit -Hn`)"),
+        )
+        if workers * fit < FEW_CONNECTIONS
+    ]
+
+
 def pair_files(settings: Settings) -> PairFiles | None:
     """Where the certificate and its key are, if HTTPS is to be spoken."""
     if settings.tls_cert and settings.tls_key:
@@ -164,16 +180,20 @@ def _prepare_database(settings: Settings) -> None:
 
 
 def _most_connections(workers: int) -> int:
-    """As many as each process may have, having asked for all that it may.
-
-    Hostile ones, all together, fill half of the memory.
-    """
+    """As many as each process may have, having asked for all that it may."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    most = min(MOST_CONNECTIONS, _memory_bytes() // 2 // workers // BYTES_OF_A_CONNECTION)
-    if files != resource.RLIM_INFINITY:
-        most = min(most, files - FILES_BESIDE_CONNECTIONS)
-    return max(1, most)
+    return max(1, min(MOST_CONNECTIONS, _fit_into_memory(workers), _fit_into_files()))
+
+
+def _fit_into_memory(workers: int) -> int:
+    """Hostile ones, all together, fill half of it."""
+    return _memory_bytes() // 2 // workers // BYTES_OF_A_CONNECTION
+
+
+def _fit_into_files() -> int:
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if files == resource.RLIM_INFINITY else files - FILES_BESIDE_CONNECTIONS
 
 
 def _memory_bytes() -> int:
