@@ -217,10 +217,16 @@ def test_postgresql_that_takes_no_writes_goes_on_reading(
     _set(on_postgresql, "default_transaction_read_only", "on")
     _end_connections(own_cluster, on_postgresql)
     wait_until(lambda: driver.send(client, "GET").status == 200, lambda: service.errors)
+    hold_unavailable(client.send("GET", "/up"))
     hold_unavailable(other.send(client, "POST", FIELDS))
     assert driver.send(client, "GET").status == 200
+    hold_unavailable(client.send("GET", "/up"))
+    started_on_it = start(on_postgresql.folder, on_postgresql.settings)
+    hold_unavailable(connect(started_on_it.url).send("GET", "/up"))
 
     _set(on_postgresql, "default_transaction_read_only", "off")
+    _end_connections(own_cluster, on_postgresql)
+    wait_until(lambda: client.send("GET", "/up").status == 200, lambda: service.errors)
     wait_until(lambda: other.send(client, "POST", FIELDS).status == 200, lambda: service.errors)
 
 

@@ -76,8 +76,12 @@ def test_a_full_disk(
     assert registered.send(client, "GET").json["profile"]["postcode"] == "123"
     assert driver.send(client, "GET").status == 404
     wait_for_log(service, '"reason":"database or disk is full"')
+    time.sleep(3 * POLL_SECONDS)  # what looks for work finds none, which needs no room
+    hold_unavailable(client.send("GET", "/up"))
+    hold_unavailable(client.send("GET", "/up"))
     disk.make_room()
 
+    assert client.send("GET", "/up").status == 200
     assert driver.send(client, "POST", FIELDS).status == 200
     assert registered.send(client, "PATCH", {"postcode": "AB1"}).status == 200
     assert registered.send(client, "GET").json["profile"]["postcode"] == "AB1"

@@ -39,6 +39,7 @@ class Database(ABC):
     def __init__(self) -> None:
         self._sampling: asyncio.Task[None] | None = None
         self._forgetting: list[Callable[[], None]] = []
+        self._takes_writes = False
 
     @abstractmethod
     async def open(self) -> None:
@@ -69,10 +70,13 @@ class Database(ABC):
         Of several, each could be kept without the others.
         """
 
-    @property
-    @abstractmethod
-    def is_in_trouble(self) -> bool:
-        """Whether the last write met a database in a bad condition."""
+    async def require_writable(self) -> None:
+        """Raise `Unavailable` when it takes no writes: by one that changes nothing, unless none has
+        failed, and nothing was lost, since the last that was tried.
+        """
+        if not self._takes_writes:
+            await self.write(_write_nothing)
+            self._takes_writes = True
 
     @abstractmethod
     async def close(self) -> None:
@@ -83,6 +87,7 @@ class Database(ABC):
         """Set the gauges that say what is at work and what waits."""
 
     def _lost(self) -> None:
+        self._takes_writes = False
         for forget in self._forgetting:
             forget()
 
@@ -101,3 +106,12 @@ class Database(ABC):
             except Exception:
                 log.exception("fault")  # the next one may do better
             await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def _write_nothing(connection: Connection) -> None:
+    """What a full disk and a standby refuse as they do any write, and leaves all as it was."""
+    if connection.dialect.name == "sqlite":
+        # SQLite writes no row that is as it was, and this, which nobody reads, always.
+        connection.exec_driver_sql("PRAGMA user_version = 0")
+    else:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")

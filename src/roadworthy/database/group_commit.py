@@ -55,7 +55,6 @@ class GroupCommit:
         self._on_outage = on_outage
         self._turn = Turn(f"{path}-turn")
         self._file: tuple[int, int] | None = None
-        self.is_in_trouble = False
         self._waiting: deque[_Write] = deque()
         self._at_work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
@@ -102,14 +101,12 @@ class GroupCommit:
             for write in batch:
                 _run(write, connection, driver)
             await self._off_loop(lambda: driver.execute("COMMIT"))
-            self.is_in_trouble = False
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait are answered
             reason = outage_reason(error) or type(error).__name__
             batch += self._waiting  # they would only find out one batch after the other
             self._waiting.clear()
             for write in batch:
                 write.error = Unavailable(reason)
-            self.is_in_trouble = True
             self._disconnect()
             self._on_outage(reason)
             log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback

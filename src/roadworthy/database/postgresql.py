@@ -59,10 +59,6 @@ class PostgreSQL(Database):
     async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._writers.run(query, *args, **kwargs)
 
-    @property
-    def is_in_trouble(self) -> bool:
-        return self._writers.is_in_trouble
-
     async def close(self) -> None:
         self._stop_sampling()
         await self._writers.close()
@@ -127,7 +123,6 @@ class _Connections:
         self._idle: list[_Kept] = []
         self._in_use = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self.is_in_trouble = False
 
     async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._take_place()
@@ -147,13 +142,11 @@ class _Connections:
                 await self._put_back(kept, broken=reason is not None or cancelled)
             if reason is None:
                 raise
-            self.is_in_trouble = True
             if kept is None:
                 self._disappoint(reason)
             log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
             raise Unavailable(reason) from error
         else:
-            self.is_in_trouble = False
             self._idle.append(kept)
             return result
         finally:

@@ -74,10 +74,6 @@ class SQLite(Database):
     async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.write(query, *args, **kwargs)
 
-    @property
-    def is_in_trouble(self) -> bool:
-        return self._writer.is_in_trouble
-
     async def close(self) -> None:
         self._stop_sampling()
         await self._writer.close()
@@ -88,6 +84,7 @@ class SQLite(Database):
 
     def _after_outage(self, reason: str) -> None:
         """Connections of a process share a file found read-only, until all of them let it go."""
+        self._takes_writes = False
         if "readonly" in reason or "put away" in reason:
             self._forget_reader()
 

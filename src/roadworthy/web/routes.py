@@ -62,10 +62,9 @@ class WebRoutes:
         return msgspec.json.encode(api_document(self._described, self._public_url))
 
     async def up(self, _: Request) -> Response:
-        """200 only when the database answers, and takes writes if the last one met trouble."""
-        if self._database.is_in_trouble:
-            await self._database.write(_ask)
+        """200 only when the database answers, and takes writes as far as is known."""
         await self._database.read(_ask)
+        await self._database.require_writable()
         return json_response(200, Up("up"))
 
     async def home(self, _: Request) -> Response:
