@@ -85,6 +85,25 @@ def test_a_statement_that_fails_is_undone_alone(
         assert not isinstance(failed, Unavailable), "the database is well"
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT gone FROM numbers",
+        "INSERT INTO numbers (gone) VALUES (1)",
+        "SELECT n FROM gone",
+    ],
+)
+def test_what_was_taken_away_is_no_fault_of_ours(tmp_path: Path, statement: str) -> None:
+    """As by who puts an older database in its place."""
+
+    async def work(database: Database) -> None:
+        for run in (database.read, database.report, database.write):
+            with pytest.raises(Unavailable, match=r"no such|no column"):
+                await run(execute, statement)
+
+    use(tmp_path, work)
+
+
 def test_when_the_log_fails_too_who_waits_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

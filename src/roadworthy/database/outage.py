@@ -1,5 +1,6 @@
 """Whether an error speaks of the database's condition, or of the statement that met it."""
 
+import re
 import sqlite3
 
 import asyncpg
@@ -23,19 +24,23 @@ _SQLITE_CONDITIONS = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-_TABLE_TAKEN_AWAY = "no such table"
+_TAKEN_AWAY = re.compile(r"no such (table|column)|table \S+ has no column")
 """As of a file that was emptied in its place; SQLite has no code of its own for it."""
 _POSTGRESQL_CONDITIONS = (
     "08",  # connection
     "0A000",  # a statement was prepared before the schema changed
     "25006",  # a standby, which only reads
     "25P03",  # its operator lets no transaction stay idle
+    "25P04",  # nor last
+    "26000",  # a statement that was prepared is gone
     "28",  # who we are is not accepted
     "3D",  # there is no such database
     "40",  # a deadlock, or another serialisation failure
     "42501",  # a right we need was taken away
-    "42P01",  # a table we need was taken away
+    "42703",  # a column we need was taken away
+    "42P01",  # a table
     "53",  # out of disk, memory or connections
+    "55000",  # it takes no connections
     "55P03",  # something else holds a lock for longer than its operator allows
     "57",  # shutting down, starting up, or cancelled by its operator
     "58",  # its files or its system
@@ -63,7 +68,7 @@ def _is_outage(error: BaseException) -> bool:
     cause = _cause(error)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        return code in _SQLITE_CONDITIONS or str(cause).startswith(_TABLE_TAKEN_AWAY)
+        return code in _SQLITE_CONDITIONS or _TAKEN_AWAY.match(str(cause)) is not None
     state = getattr(cause, "sqlstate", None)
     if isinstance(state, str):
         return state.startswith(_POSTGRESQL_CONDITIONS)
