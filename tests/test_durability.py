@@ -1,11 +1,14 @@
 """What was answered is kept: through SIGKILL, a power cut, and the loss of PostgreSQL."""
 
+import asyncio
 import random
 import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import asyncpg
+import httpx
 import pytest
 from sqlalchemy import Connection, text
 
@@ -14,7 +17,7 @@ from tests.conftest import SETTINGS, SOAK, Place
 from tests.support.client import Client, hold_unavailable
 from tests.support.crowd import Crowd
 from tests.support.disk import Disk
-from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver
+from tests.support.drivers import FIELDS, PROFILE_PATH, Driver, new_driver, with_profile
 from tests.support.postgres import Cluster
 from tests.support.service import Service
 from tests.support.tables import Tables, open_tables
@@ -203,6 +206,28 @@ def test_postgresql_that_is_away_is_said_so(
     assert driver.send(client, "GET").status == 404
 
 
+def test_postgresql_that_takes_no_connections(
+    on_postgresql: Place, own_cluster: Cluster, start: Start, connect: Connect
+) -> None:
+    """Of a database whose operator works on it."""
+    tables = open_tables(on_postgresql.url)
+    driver = new_driver(tables)
+    tables.close()
+    service = start(on_postgresql.folder, on_postgresql.settings)
+    client = connect(service.url)
+    assert driver.send(client, "GET").status == 404
+
+    _alter(on_postgresql, "ALLOW_CONNECTIONS false")
+    _end_connections(own_cluster, on_postgresql)
+    for method, path in (("GET", "/up"), ("GET", PROFILE_PATH), ("POST", PROFILE_PATH)):
+        hold_unavailable(client.send(method, path, driver.signed))
+    _alter(on_postgresql, "ALLOW_CONNECTIONS true")
+
+    assert driver.send(client, "POST", FIELDS).status == 200
+    assert client.send("GET", "/up").status == 200
+    assert "Traceback" not in service.errors, service.errors
+
+
 def test_postgresql_that_takes_no_writes_goes_on_reading(
     on_postgresql: Place, own_cluster: Cluster, start: Start, connect: Connect
 ) -> None:
@@ -253,9 +278,49 @@ def test_postgresql_whose_tables_are_locked(
     assert "Traceback" not in service.errors, service.errors
 
 
+def test_a_table_that_stays_locked_keeps_nobody_for_long(
+    on_postgresql: Place, start: Start, connect: Connect
+) -> None:
+    """Nor those who have given up, and whom nobody answers."""
+    tables = open_tables(on_postgresql.url)
+    drivers = [with_profile(tables, new_driver(tables)) for _ in range(24)]
+    service = start(on_postgresql.folder, on_postgresql.settings)
+    url = f"{service.url}{PROFILE_PATH}"
+
+    async def held(connection: asyncpg.Connection) -> None:
+        await connection.execute("LOCK TABLE profiles IN ACCESS EXCLUSIVE MODE")
+        async with httpx.AsyncClient(timeout=60) as impatient, httpx.AsyncClient(timeout=60) as one:
+            asked = [impatient.get(url, headers=driver.signed) for driver in drivers]
+            changed = [impatient.patch(url, headers=driver.signed) for driver in drivers]
+            waiting = [asyncio.ensure_future(each) for each in asked + changed]
+            await asyncio.sleep(0.5)
+            up = await one.get(f"{service.url}/up")
+            assert up.status_code == 503
+            answers = await asyncio.wait_for(asyncio.gather(*waiting), 20)
+            assert {answer.status_code for answer in answers} == {503}
+            assert (await one.get(f"{service.url}/up")).status_code == 200
+
+    async def run() -> None:
+        connection = await asyncpg.connect(on_postgresql.url)
+        try:
+            async with connection.transaction():
+                await held(connection)
+        finally:
+            await connection.close()
+
+    tables.close()
+    asyncio.run(run())
+    assert drivers[0].send(connect(service.url), "GET").status == 200
+    assert "Traceback" not in service.errors, service.errors
+
+
 def _set(place: Place, name: str, value: str) -> None:
     """For whoever connects from now on."""
+    _alter(place, f"SET {name} = {value}")
+
+
+def _alter(place: Place, how: str) -> None:
     server, _, database = place.url.rpartition("/")
     tables = open_tables(f"{server}/postgres")
-    tables.execute(text(f'ALTER DATABASE "{database}" SET {name} = {value}'))
+    tables.execute(text(f'ALTER DATABASE "{database}" {how}'))
     tables.close()

@@ -67,6 +67,45 @@ def test_more_than_can_wait_are_told_to_come_back(
     assert [type(each) for each in answers[12:]] == [Busy] * 8
 
 
+def test_who_waits_too_long_is_told_to_come_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "WAIT_SECONDS", 0.1)
+
+    async def work(database: Database) -> list[object]:
+        reads = (database.read(execute, "SELECT pg_sleep(0.7)") for _ in range(12))
+        answers = await asyncio.gather(*reads, return_exceptions=True)
+        await database.read(execute, "SELECT 1")
+        return list(answers)
+
+    answers = use(url, work)
+
+    assert answers[:8] == [None] * 8
+    assert [type(each) for each in answers[8:]] == [Busy] * 4
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("0", "5s"), ("'9s'", "5s"), ("'200ms'", "200ms")])
+def test_nobody_waits_for_a_lock_for_longer_than_a_while(url: str, asked: str, kept: str) -> None:
+    """Nor longer than its operator allows."""
+    assert _shown(url, "lock_timeout", asked) == kept
+
+
+def _shown(url: str, setting: str, asked: str) -> str:
+    """What a setting is for our queries, when the operator asks for something."""
+    name = url.rpartition("/")[2]
+
+    def show(connection: Connection) -> str:
+        return str(connection.execute(text(f"SHOW {setting}")).scalar_one())
+
+    async def work(database: Database) -> str:
+        await database.write(execute, f'ALTER DATABASE "{name}" SET {setting} = {asked}')
+        other = open_database(url)
+        try:
+            return await other.write(show)
+        finally:
+            await other.close()
+
+    return use(url, work)
+
+
 def test_after_a_write_that_was_cancelled_others_are_kept(url: str) -> None:
     """Wherever it was: at BEGIN, at the statement, at COMMIT."""
 
@@ -110,6 +149,10 @@ def use(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
         asyncpg.IndexCorruptedError,
         asyncpg.LockNotAvailableError,
         asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.InvalidSQLStatementNameError,
+        asyncpg.ObjectNotInPrerequisiteStateError,
+        asyncpg.TransactionTimeoutError,
+        asyncpg.UndefinedColumnError,
         asyncpg.UndefinedTableError,
     ],
 )

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable
-from roadworthy.database.outage import AWAY, outage_reason
+from roadworthy.database.outage import AWAY, driver_words, outage_reason
 from roadworthy.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -24,8 +24,17 @@ log = structlog.get_logger()
 
 CONNECTIONS = 8
 MOST_WAITING = 2048
+WAIT_SECONDS = 3
+"""How long a query may wait for a connection; behind a locked table it would for minutes, and when
+its turn came, who asked would be gone."""
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
+
+_BOUND_LOCKS = """
+SELECT set_config('lock_timeout', '5s', false)
+FROM pg_settings WHERE name = 'lock_timeout' AND setting::int NOT BETWEEN 1 AND 5000
+"""
+"""Who waits for a table or row that is locked keeps a connection."""
 
 
 class PostgreSQL(Database):
@@ -74,12 +83,15 @@ def postgresql_engine(
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
     async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             url,
             timeout=CONNECT_SECONDS,
             command_timeout=statement_seconds,
             server_settings={"timezone": "UTC", "application_name": f"roadworthy {os.getpid()}"},
         )
+        if statement_seconds is not None:
+            await connection.execute(_BOUND_LOCKS)
+        return connection
 
     return create_async_engine(
         "postgresql+asyncpg://",
@@ -125,7 +137,7 @@ class _Connections:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        await self._take_place()
+        await self._take_place(WAIT_SECONDS)
         kept: _Kept | None = None
         try:
             kept = await self._connection()
@@ -133,7 +145,7 @@ class _Connections:
                 lambda connection: query(connection, *args, **kwargs), kept.synchronous
             )
         except BaseException as error:
-            reason = outage_reason(error)
+            reason = _reason(error, is_connected=kept is not None)
             if reason is not None:
                 self._on_loss()
             if kept is not None:
@@ -155,7 +167,7 @@ class _Connections:
     async def close(self) -> None:
         """Wait for what is under way, then let go of every connection."""
         for _ in range(CONNECTIONS):
-            await self._take_place()
+            await self._take_place(STATEMENT_SECONDS)
         for kept in self._idle:
             await _discard(kept)
         self._idle.clear()
@@ -164,20 +176,24 @@ class _Connections:
         metrics.pool_in_use.labels(self._name).set(self._in_use)
         metrics.pool_waiting.labels(self._name).set(len(self._waiting))
 
-    async def _take_place(self) -> None:
+    async def _take_place(self, seconds: float) -> None:
         if self._in_use < CONNECTIONS:
             self._in_use += 1
             return
         if len(self._waiting) >= MOST_WAITING:
             raise Busy
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
         self._waiting.append(turn)
+        late = loop.call_later(seconds, _send_away, turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and not turn.exception():
                 self._leave_place()
             raise
+        finally:
+            late.cancel()
 
     def _leave_place(self) -> None:
         """The first who waits gets it; only when nobody does is it free."""
@@ -213,6 +229,18 @@ class _Connections:
             await asyncio.shield(_discard(kept))
         else:
             self._idle.append(kept)
+
+
+def _reason(error: BaseException, *, is_connected: bool) -> str | None:
+    """What ails the server: no statement of ours can be at fault before there is a connection."""
+    if not is_connected and isinstance(error, Exception):
+        return driver_words(error)
+    return outage_reason(error)
+
+
+def _send_away(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_exception(Busy())
 
 
 async def _discard(kept: _Kept) -> None:

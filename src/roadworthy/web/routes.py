@@ -1,5 +1,6 @@
 """`/up`, `/metrics`, `/openapi.json` and `/docs`."""
 
+import asyncio
 import hmac
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +26,9 @@ from roadworthy.wire import (
     Unauthorized,
     json_response,
 )
+
+UP_SECONDS = 2
+"""Who asks whether the service is up has little patience, and wants to be told that it is not."""
 
 
 class Up(msgspec.Struct):
@@ -63,8 +67,12 @@ class WebRoutes:
 
     async def up(self, _: Request) -> Response:
         """200 only when the database answers, and takes writes as far as is known."""
-        await self._database.read(_ask)
-        await self._database.require_writable()
+        try:
+            async with asyncio.timeout(UP_SECONDS):
+                await self._database.read(_ask)
+                await self._database.require_writable()
+        except TimeoutError:
+            raise Unavailable("it takes too long") from None
         return json_response(200, Up("up"))
 
     async def home(self, _: Request) -> Response:
