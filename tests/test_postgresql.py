@@ -88,6 +88,15 @@ def test_nobody_waits_for_a_lock_for_longer_than_a_while(url: str, asked: str, k
     assert _shown(url, "lock_timeout", asked) == kept
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
+)
+def test_what_is_answered_is_on_disk_whatever_the_server_is_told(
+    url: str, asked: str, kept: str
+) -> None:
+    assert _shown(url, "synchronous_commit", asked) == kept
+
+
 def _shown(url: str, setting: str, asked: str) -> str:
     """What a setting is for our queries, when the operator asks for something."""
     name = url.rpartition("/")[2]

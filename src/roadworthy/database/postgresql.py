@@ -36,6 +36,12 @@ FROM pg_settings WHERE name = 'lock_timeout' AND setting::int NOT BETWEEN 1 AND 
 """
 """Who waits for a table or row that is locked keeps a connection."""
 
+_LASTING = """
+SELECT set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, false)
+FROM pg_settings WHERE name = 'synchronous_commit'
+"""
+"""What is answered is on disk, also where the server is told not to wait for that, now or later."""
+
 
 class PostgreSQL(Database):
     """Keeps connections open, some for reads and some for writes, so that neither waits for both.
@@ -89,6 +95,7 @@ def postgresql_engine(
             command_timeout=statement_seconds,
             server_settings={"timezone": "UTC", "application_name": f"roadworthy {os.getpid()}"},
         )
+        await connection.execute(_LASTING)
         if statement_seconds is not None:
             await connection.execute(_BOUND_LOCKS)
         return connection
