@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from roadworthy.database import Busy, Database, Unavailable, group_commit, open_database
+from roadworthy.database.held import HeldFiles
 
 T = TypeVar("T")
 
@@ -235,4 +236,7 @@ def _turn_kept(folder: Path) -> Iterator[None]:
 def test_a_folder_that_is_none_shows_no_database(tmp_path: Path) -> None:
     """Whatever the disk says of it: who looks goes on looking."""
     (tmp_path / "folder").write_text("")
-    assert group_commit.file_identity(str(tmp_path / "folder" / "roadworthy.db")) is None
+    files = HeldFiles(str(tmp_path / "folder" / "roadworthy.db"))
+    files.take()
+    files.note()
+    assert files.are_same

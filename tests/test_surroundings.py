@@ -169,6 +169,34 @@ def _take(data: Path, to: Path) -> list[Path]:
     return [file.rename(to / file.name) for file in data.glob("roadworthy.db*")]
 
 
+@pytest.mark.parametrize(("taken", "workers"), [("wal", "1"), ("[ws][ah][lm]", "2")])
+def test_a_log_that_somebody_deletes_takes_nothing_with_it(
+    taken: str, workers: str, settings: dict[str, str], data: Path, start: Start, connect: Connect
+) -> None:
+    """It holds what was written last; who has it open can still read it."""
+    _, drivers = drivers_of(data, 0, 5)
+    service = start(data, settings, "--workers", workers)
+    for driver in drivers[:2]:
+        assert driver.send(connect(service.url), "POST", FIELDS).status == 200
+    log = data / "roadworthy.db-wal"
+    for file in data.glob(f"roadworthy.db-{taken}"):
+        file.unlink()
+
+    # Looked at once a second.
+    wait_until(lambda: "put away or replaced" in service.log and log.exists())
+    for driver in drivers[2:]:
+        wait_until(lambda: driver.send(connect(service.url), "POST", FIELDS).status == 200)  # noqa: B023
+    if workers == "1":  # of two, one may not have looked yet
+        for file in data.glob(f"roadworthy.db-{taken}"):
+            file.unlink()
+        hold_unavailable(drivers[0].send(connect(service.url), "PATCH", {"postcode": "AB1"}))
+    for driver in drivers * 3:
+        assert driver.send(connect(service.url), "GET").status in {200, 503}
+    service.kill()
+    client = connect(start(data, settings).url)
+    assert [driver.send(client, "GET").status for driver in drivers] == [200] * 5
+
+
 def test_of_a_restored_database_nothing_is_shown_that_was_in_the_other(
     data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
 ) -> None:

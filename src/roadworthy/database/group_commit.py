@@ -6,7 +6,7 @@ runs in a thread.
 """
 
 import asyncio
-import os
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from roadworthy.database.core import Busy, Unavailable
+from roadworthy.database.held import HeldFiles
 from roadworthy.database.outage import outage_reason
 from roadworthy.database.turn import Turn
 from roadworthy.telemetry import metrics
@@ -49,12 +50,13 @@ class GroupCommit:
     `on_outage` is called with what ails the database when that is found out.
     """
 
-    def __init__(self, engine: Engine, path: str, on_outage: Callable[[str], None]):
+    def __init__(
+        self, engine: Engine, path: str, files: HeldFiles, on_outage: Callable[[str], None]
+    ):
         self._engine = engine
-        self._path = path
+        self._files = files
         self._on_outage = on_outage
         self._turn = Turn(f"{path}-turn")
-        self._file: tuple[int, int] | None = None
         self._waiting: deque[_Write] = deque()
         self._at_work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
@@ -107,6 +109,7 @@ class GroupCommit:
             self._waiting.clear()
             for write in batch:
                 write.error = Unavailable(reason)
+            await self._rescue()
             self._disconnect()
             self._on_outage(reason)
             log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
@@ -116,14 +119,33 @@ class GroupCommit:
     async def _begin(self) -> tuple[Connection, sqlite3.Connection]:
         await self._turn.take(TURN_SECONDS)
         if self._connection is None:
-            self._file = file_identity(self._path)
-            self._connection = await self._off_loop(self._engine.connect)
-        elif self._file != file_identity(self._path):
-            raise FileNotFoundError(f"{self._path} was put away or replaced")
+            self._connection = await self._connect()
+        else:
+            self._files.require_same()
         driver: Any = self._connection.connection.driver_connection
         # Nobody of ours holds the lock now; somebody else's tool may, for five seconds.
         await self._begin_immediate(driver)
         return self._connection, driver
+
+    async def _connect(self) -> Connection:
+        self._files.take()
+        try:
+            connection = await self._off_loop(self._engine.connect)
+        except BaseException:
+            self._files.release()
+            raise
+        self._files.note()
+        return connection
+
+    async def _rescue(self) -> None:
+        """Bring home what is in a log that was taken away: it is open here, and nowhere else."""
+        if self._connection is None or not self._files.log_is_lost:
+            return
+        driver: Any = self._connection.connection.driver_connection
+        with contextlib.suppress(sqlite3.Error):
+            driver.rollback()
+            driver.execute(_WAIT)
+            await self._off_loop(lambda: driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close())
 
     async def _begin_immediate(self, driver: sqlite3.Connection) -> None:
         driver.execute(_DO_NOT_WAIT)
@@ -141,19 +163,8 @@ class GroupCommit:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._files.release()
         self._turn.close()
-
-
-def file_identity(path: str) -> tuple[int, int] | None:
-    """What tells the file at `path` from another one put in its place; `None`: none is seen.
-
-    SQLite goes on writing to a file that was taken away, and what is answered then is lost.
-    """
-    try:
-        found = os.stat(path)  # noqa: PTH116 -- on every commit, so without the object
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _run(write: _Write, connection: Connection, driver: sqlite3.Connection) -> None:

@@ -1,6 +1,7 @@
 """SQLite, the embedded database: reads on the event loop's connection, writes in group commits."""
 
 import asyncio
+import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
@@ -9,8 +10,9 @@ import structlog
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from roadworthy.database.core import Database, P, Query, T, Unavailable
-from roadworthy.database.group_commit import GroupCommit, file_identity
+from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable
+from roadworthy.database.group_commit import GroupCommit
+from roadworthy.database.held import HeldFiles
 from roadworthy.database.outage import outage_reason
 from roadworthy.telemetry import metrics
 
@@ -32,9 +34,10 @@ class SQLite(Database):
         self._path = path
         self._engine = sqlite_engine(path)
         self._reading = sqlite_engine(path, wait_seconds=READER_WAIT_SECONDS)
-        self._writer = GroupCommit(self._engine, path, self._after_outage)
+        self._files = HeldFiles(path)
+        self._writer = GroupCommit(self._engine, path, self._files, self._after_outage)
         self._reader: Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._reporters = ThreadPoolExecutor(2, thread_name_prefix="report")
 
     async def open(self) -> None:
@@ -42,27 +45,41 @@ class SQLite(Database):
 
     def sample(self) -> None:
         metrics.writer_queue.set(self._writer.waiting)
-        if self._reader is not None and self._file != file_identity(self._path):
-            self._forget_reader()
+        if not self._files.are_same and (self._looking is None or self._looking.done()):
+            # First the writer, which may have to bring home what a log that was taken away holds.
+            self._looking = asyncio.get_running_loop().create_task(self._look_again())
+
+    async def _look_again(self) -> None:
+        with contextlib.suppress(Busy, Unavailable):
+            await self.write(lambda _: None)
+        self._forget_reader()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            if self._reader is None:
-                self._file = file_identity(self._path)
-                self._reader = self._reading.connect()
-                self._reader.exec_driver_sql(READER_CACHE)
-            return query(self._reader, *args, **kwargs)
-        except (DBAPIError, sqlite3.Error) as error:
+            return query(self._reader or self._connect_reader(), *args, **kwargs)
+        except (DBAPIError, sqlite3.Error, FileNotFoundError) as error:
             self._forget_reader()
             _raise_outage(error)
             raise
 
+    def _connect_reader(self) -> Connection:
+        self._files.take()
+        try:
+            self._reader = self._reading.connect()
+        except BaseException:
+            self._files.release()
+            raise
+        self._files.note()
+        self._reader.exec_driver_sql(READER_CACHE)
+        return self._reader
+
     async def report(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def unit() -> T:
             try:
-                with self._engine.connect() as connection:
+                with self._files.held(), self._engine.connect() as connection:
+                    self._files.note()
                     return query(connection, *args, **kwargs)
-            except (DBAPIError, sqlite3.Error) as error:
+            except (DBAPIError, sqlite3.Error, FileNotFoundError) as error:
                 _raise_outage(error)
                 raise
 
@@ -92,6 +109,7 @@ class SQLite(Database):
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+            self._files.release()
             self._lost()
 
 
@@ -115,13 +133,14 @@ def sqlite_engine(path: str, *, create: bool = False, wait_seconds: float = 10) 
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-4000",
+            "schema_version",  # reads, which makes the log where there is none
         ):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
 
 
-def _raise_outage(error: DBAPIError | sqlite3.Error) -> None:
+def _raise_outage(error: DBAPIError | sqlite3.Error | FileNotFoundError) -> None:
     reason = outage_reason(error)
     if reason:
         log.error("database", reason=reason)

@@ -1,0 +1,111 @@
+"""Which files the connections of this process are on."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+REST_SECONDS = 5
+"""Nobody opens a new log before every process has noticed that the old one was taken away, for
+which each looks once a second, and has brought home what is in it."""
+
+_Identity = tuple[int, int] | None
+
+
+class HeldFiles:
+    """An SQLite database's file, the log of what was written last, and the index of that.
+
+    SQLite goes on with files that were taken away, and what is answered then is lost. And its
+    connections in a process share the index: one that came to a new log by an old index would
+    destroy both. So none is opened until all that are on other files are closed.
+    """
+
+    def __init__(self, path: str):
+        self._paths = (path, f"{path}-wal", f"{path}-shm")
+        self._main: _Identity = None
+        self._found: tuple[_Identity, ...] | None = None
+        self._connections = 0
+        self._log_is_other = False
+        self._again_at = 0.0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Around a connection's life. Raises `FileNotFoundError` before one to other files."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def take(self) -> None:
+        """Before connecting. Raises `FileNotFoundError` when it would be to other files."""
+        with self._lock:
+            if time.monotonic() < self._again_at:
+                raise self._replaced()
+            self.require_same()
+            self._connections += 1
+            if self._connections == 1:
+                self._found = None
+                self._main = _identity(self._paths[0])
+
+    def note(self) -> None:
+        """After connecting, which makes a log and an index where there are none."""
+        with self._lock:
+            if self._found is None:
+                self._found = (self._main, *map(_identity, self._paths[1:]))
+
+    def release(self) -> None:
+        """After the connection was closed."""
+        with self._lock:
+            self._connections -= 1
+            if not self._connections and self._log_is_other:
+                self._log_is_other = False
+                self._again_at = time.monotonic() + REST_SECONDS
+
+    @property
+    def are_same(self) -> bool:
+        """Whether they are where they were, as far as any are held."""
+        if not self._connections or self._found is None:
+            return True
+        return self._found == tuple(map(_identity, self._paths))
+
+    def require_same(self) -> None:
+        """Raise `FileNotFoundError` when they are not."""
+        if not self.are_same:
+            self._log_is_other = self._found is not None and self._found[0] == _identity(
+                self._paths[0]
+            )
+            raise self._replaced()
+
+    @property
+    def log_is_lost(self) -> bool:
+        """Whether the log that is held was taken away, and nobody writes to another in its place.
+
+        Then nobody else can read it.
+        """
+        main, log = map(_identity, self._paths[:2])
+        is_taken = self._found is not None and self._found[0] == main and self._found[1] != log
+        return is_taken and not _has_content(self._paths[1])
+
+    def _replaced(self) -> FileNotFoundError:
+        return FileNotFoundError(
+            f"{self._paths[0]}, or what lies beside it, was put away or replaced"
+        )
+
+
+def _identity(path: str) -> _Identity:
+    """What tells the file at `path` from another one put in its place; `None`: none is seen."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 -- on every commit, so without the object
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _has_content(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > 0  # noqa: PTH116
+    except OSError:
+        return False
