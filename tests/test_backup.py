@@ -785,7 +785,7 @@ _NOT_BACKED_UP = [
         "an older database",
         "{to}",
         {"ROADWORTHY_DATABASE_URL": "sqlite:///{to}/empty.db"},
-        "the database is empty, this release needs .+: run `roadworthy migrate`",
+        "there is no database at .+/empty.db: is ROADWORTHY_DATA_DIR right",
     ),
     (
         "tombstones nowhere",

@@ -1,6 +1,7 @@
 """What was answered is kept: through SIGKILL, a power cut, and the loss of PostgreSQL."""
 
 import asyncio
+import json
 import random
 import signal
 from collections.abc import Callable, Iterator
@@ -198,12 +199,15 @@ def test_postgresql_that_is_away_is_said_so(
     assert client.send("GET", "/up").status == 200
 
     own_cluster.halt()
-    for method, path in (("GET", "/up"), ("GET", PROFILE_PATH), ("POST", PROFILE_PATH)):
+    for method, path in (("GET", "/up"), ("GET", PROFILE_PATH), ("POST", PROFILE_PATH)) * 5:
         hold_unavailable(client.send(method, path, driver.signed))
     own_cluster.resume()
 
     wait_until(lambda: client.send("GET", "/up").status == 200, lambda: service.errors)
     assert driver.send(client, "GET").status == 404
+    said = [line for line in service.errors.splitlines() if '"event":"database"' in line]
+    reasons = [json.loads(line).get("advice") and json.loads(line)["reason"] for line in said]
+    assert len(reasons) == len(set(reasons)), "what is known is said again"
 
 
 def test_postgresql_that_takes_no_connections(

@@ -271,7 +271,7 @@ def test_a_database_that_is_not_migrated(
     refused = run("users", "import", str(path), settings=new_database("sqlite").settings)
 
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("roadworthy: the database is empty, this release needs")
+    assert refused.stderr.startswith("roadworthy: there is no database at ")
 
 
 def test_columns_stand_in_any_order_and_others_are_ignored(

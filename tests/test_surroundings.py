@@ -404,6 +404,70 @@ def _is_served(url: str) -> bool:
         client.close()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("jobs", "list"),
+        ("maintain",),
+        ("maintain", "--dry-run"),
+        ("tombstones", "apply", "var/tombstones"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_in_the_wrong_folder_makes_nothing_there(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    failed = run(*command, settings={"ROADWORTHY_DATA_DIR": str(tmp_path / "none")})
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        f"roadworthy: there is no database at {tmp_path}/none/roadworthy.db: "
+        "is ROADWORTHY_DATA_DIR right? (`roadworthy migrate` makes a new one there)\n"
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_database_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    settings = {
+        "ROADWORTHY_DATA_DIR": str(tmp_path),
+        "ROADWORTHY_DATABASE_URL": f"sqlite:///{tmp_path}/none/x.db",
+    }
+    failed = run("serve", "--port", "0", settings=settings)
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        f"roadworthy: cannot use the database: there is no folder {tmp_path}/none: "
+        "make it, or mend ROADWORTHY_DATABASE_URL\n"
+    )
+
+
+def test_work_that_is_due_on_a_full_disk(
+    disk: Disk, settings: dict[str, str], start: Start, tmp_path: Path
+) -> None:
+    """The advice is the one of `serve`."""
+    start(tmp_path, settings).stop()
+    disk.set_clock(DAY)
+    disk.fill()
+    failed = run("maintain", settings={**settings, **disk.settings})
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    said = failed.stderr.splitlines()[-1]
+    assert said.startswith("roadworthy: cannot use the database: ")
+    assert "make room on its disk" in said
+
+
+def test_a_secret_that_may_not_be_read(data: Path) -> None:
+    (data / "secret").write_text("of somebody else")
+    (data / "secret").chmod(0o000)
+    failed = _run_without_override({"ROADWORTHY_DATA_DIR": str(data)}, "maintain")
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        f"roadworthy: cannot use {data}/secret: Permission denied: "
+        "run this as the user who serves\n"
+    )
+
+
 def test_a_folder_that_may_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o555)
     failed = _serve_without_override({"ROADWORTHY_DATA_DIR": str(tmp_path / "locked" / "data")})
@@ -416,10 +480,17 @@ def test_a_folder_that_may_not_be_made(tmp_path: Path) -> None:
 
 
 def _serve_without_override(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """As any user does: root may do everything because of this one capability."""
-    plain = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+    return _run_without_override(settings, "serve", "--port", "0")
+
+
+def _run_without_override(
+    settings: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """As any user does: root may do everything because of this one capability, or two."""
+    overrides = "-dac_override,-dac_read_search"
+    plain = ("setpriv", f"--bounding-set={overrides}", f"--inh-caps={overrides}")
     return subprocess.run(
-        [*(plain if os.geteuid() == 0 else ()), *COMMAND, "serve", "--port", "0"],
+        [*(plain if os.geteuid() == 0 else ()), *COMMAND, *arguments],
         env=environment(settings),
         capture_output=True,
         text=True,

@@ -482,6 +482,9 @@ def main() -> None:
         _complain(f"{message}: see `{command} --help`", error.exit_code)
     except click.ClickException as error:
         _complain(error.format_message(), error.exit_code)
+    except PermissionError as error:
+        what = f"cannot use {error.filename}: {error.strerror}" if error.filename else str(error)
+        _complain(f"{what}: run this as the user who serves", 1)
     except _known_errors() as error:
         _complain(str(error), 1)
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from roadworthy.database.core import Database
+from roadworthy.database.advice import advice
+from roadworthy.database.core import Database, Unavailable
 from roadworthy.database.opening import open_database
 from roadworthy.telemetry import configure_logs
 
@@ -20,6 +21,9 @@ def with_database(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
         await database.open()
         try:
             return await work(database)
+        except Unavailable as away:
+            reason = str(away)
+            raise Unavailable(f"cannot use the database: {reason}: {advice(reason)}") from away
         finally:
             await database.close()
 

@@ -8,6 +8,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 from sqlalchemy import Connection
 
+from roadworthy.database.advice import Complaints
+
 log = structlog.get_logger()
 
 P = ParamSpec("P")
@@ -40,6 +42,7 @@ class Database(ABC):
         self._sampling: asyncio.Task[None] | None = None
         self._forgetting: list[Callable[[], None]] = []
         self._takes_writes = False
+        self._complaints = Complaints()
 
     @abstractmethod
     async def open(self) -> None:

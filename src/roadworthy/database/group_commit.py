@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import structlog
 from sqlalchemy import Connection, Engine
 
 from roadworthy.database.core import Busy, Unavailable
@@ -22,8 +21,6 @@ from roadworthy.database.held import HeldFiles
 from roadworthy.database.outage import outage_reason
 from roadworthy.database.turn import Turn
 from roadworthy.telemetry import metrics
-
-log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -112,7 +109,6 @@ class GroupCommit:
             await self._rescue()
             self._disconnect()
             self._on_outage(reason)
-            log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
         finally:
             self._turn.end()
 

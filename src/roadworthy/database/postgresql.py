@@ -13,6 +13,7 @@ from sqlalchemy import Connection, NullPool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from roadworthy.database.advice import Complaints
 from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable
 from roadworthy.database.outage import AWAY, driver_words, outage_reason
 from roadworthy.telemetry import metrics
@@ -52,8 +53,8 @@ class PostgreSQL(Database):
     def __init__(self, url: str):
         super().__init__()
         self._engine = postgresql_engine(url).execution_options(isolation_level="AUTOCOMMIT")
-        self._readers = _Connections(self._engine, "read", self._lost)
-        self._writers = _Connections(self._engine, "write", self._lost)
+        self._readers = _Connections(self._engine, "read", self._lost, self._complaints)
+        self._writers = _Connections(self._engine, "write", self._lost, self._complaints)
 
     async def open(self) -> None:
         self._start_sampling()
@@ -135,9 +136,16 @@ class _Kept:
 class _Connections:
     """At most `CONNECTIONS`; the one used last goes first, as its statements are warm."""
 
-    def __init__(self, engine: "AsyncEngine", name: str, on_loss: Callable[[], None]):
+    def __init__(
+        self,
+        engine: "AsyncEngine",
+        name: str,
+        on_loss: Callable[[], None],
+        complaints: Complaints,
+    ):
         self._engine = engine
         self._name = name
+        self._complaints = complaints
         self._on_loss = on_loss
         self._idle: list[_Kept] = []
         self._in_use = 0
@@ -163,7 +171,7 @@ class _Connections:
                 raise
             if kept is None:
                 self._disappoint(reason)
-            log.error("database", reason=reason)  # noqa: TRY400 -- one line, no traceback
+            self._complaints.say(reason)
             raise Unavailable(reason) from error
         else:
             self._idle.append(kept)

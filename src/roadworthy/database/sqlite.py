@@ -6,7 +6,6 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
-import structlog
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
@@ -15,8 +14,6 @@ from roadworthy.database.group_commit import GroupCommit
 from roadworthy.database.held import HeldFiles
 from roadworthy.database.outage import outage_reason
 from roadworthy.telemetry import metrics
-
-log = structlog.get_logger()
 
 SQLITE = "sqlite:///"
 """How a URL of such a database begins; the rest is the path of its file."""
@@ -59,7 +56,7 @@ class SQLite(Database):
             return query(self._reader or self._connect_reader(), *args, **kwargs)
         except (DBAPIError, sqlite3.Error, FileNotFoundError) as error:
             self._forget_reader()
-            _raise_outage(error)
+            self._raise_outage(error)
             raise
 
     def _connect_reader(self) -> Connection:
@@ -80,7 +77,7 @@ class SQLite(Database):
                     self._files.note()
                     return query(connection, *args, **kwargs)
             except (DBAPIError, sqlite3.Error, FileNotFoundError) as error:
-                _raise_outage(error)
+                self._raise_outage(error)
                 raise
 
         return await asyncio.get_running_loop().run_in_executor(self._reporters, unit)
@@ -102,6 +99,7 @@ class SQLite(Database):
     def _after_outage(self, reason: str) -> None:
         """Connections of a process share a file found read-only, until all of them let it go."""
         self._takes_writes = False
+        self._complaints.say(reason)
         if "readonly" in reason or "put away" in reason:
             self._forget_reader()
 
@@ -111,6 +109,12 @@ class SQLite(Database):
             self._reader = None
             self._files.release()
             self._lost()
+
+    def _raise_outage(self, error: DBAPIError | sqlite3.Error | FileNotFoundError) -> None:
+        reason = outage_reason(error)
+        if reason:
+            self._complaints.say(reason)
+            raise Unavailable(reason) from error
 
 
 def sqlite_engine(path: str, *, create: bool = False, wait_seconds: float = 10) -> Engine:
@@ -138,10 +142,3 @@ def sqlite_engine(path: str, *, create: bool = False, wait_seconds: float = 10) 
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
-
-
-def _raise_outage(error: DBAPIError | sqlite3.Error | FileNotFoundError) -> None:
-    reason = outage_reason(error)
-    if reason:
-        log.error("database", reason=reason)
-        raise Unavailable(reason) from error

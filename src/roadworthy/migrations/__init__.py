@@ -11,6 +11,7 @@ import asyncpg
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from roadworthy.database.advice import advice
 from roadworthy.database.outage import AWAY, driver_words
 from roadworthy.database.postgresql import postgresql_engine
 from roadworthy.database.sqlite import SQLITE, sqlite_engine
@@ -96,6 +97,12 @@ def require_known(version: str | None) -> None:
 
 def require_head(url: str) -> None:
     """Raise `MigrationError` when the database at `url` is not at the schema of this code."""
+    path = Path(url.removeprefix(SQLITE))
+    if url.startswith(SQLITE) and not path.exists():
+        raise MigrationError(
+            f"there is no database at {path}: is ROADWORTHY_DATA_DIR right? (`roadworthy migrate` "
+            "makes a new one there)"
+        )
     version = current_version(url)
     require_known(version)
     if version != HEAD:
@@ -121,29 +128,18 @@ def _run(url: str, work: Callable[[Connection], T], *, writes: bool = True) -> T
         raise MigrationError(str(error)) from None
     except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, *AWAY) as error:
         reason = driver_words(error)
-        raise MigrationError(f"cannot use the database: {reason}: {_advice(reason)}") from error
-
-
-def _advice(reason: str) -> str:
-    """What to do about it."""
-    known = {
-        "readonly": "let this user write to the file and its folder",
-        "disk is full": "make room on its disk",
-        "disk I/O error": "make room on its disk, or see what ails it",
-        "malformed": "put a backup in its place",
-        "not a database": "put a backup in its place",
-        "locked": "end the program that holds it",
-        "unable to open": "let this user write to the file and its folder",
-        "permission denied": "set ROADWORTHY_MIGRATION_DATABASE_URL to the owner of the tables, "
-        "and run `roadworthy migrate`",
-        "already exists": "it is another program's: give this one a database of its own",
-        "parameter must be": "mend ROADWORTHY_DATABASE_URL",
-    }
-    fitting = [advice for sign, advice in known.items() if sign in reason]
-    return fitting[0] if fitting else "is it running, and is ROADWORTHY_DATABASE_URL right?"
+        if "unable to open" in reason:
+            reason += f" {url.removeprefix(SQLITE)}"
+        raise MigrationError(f"cannot use the database: {reason}: {advice(reason)}") from error
 
 
 def _run_on_sqlite(path: str, work: Callable[[Connection], T], *, writes: bool) -> T:
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise MigrationError(
+            f"cannot use the database: there is no folder {folder}: make it, or mend "
+            "ROADWORTHY_DATABASE_URL"
+        )
     with sqlite_engine(path, create=True).connect() as connection:
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         return in_transaction(connection, begin, lambda: work(connection))
