@@ -251,6 +251,43 @@ def test_a_database_whose_pages_are_overwritten(
         assert time.monotonic() < until, f"it does not go on by itself:\n{service.errors}"
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_a_folder_whose_database_was_emptied_is_not_begun_anew(
+    left: str, data: Path, settings: dict[str, str], start: Start, tmp_path: Path
+) -> None:
+    start(tmp_path, settings).stop()
+    (data / "roadworthy.db").unlink()
+    if left == "an empty file":
+        (data / "roadworthy.db").touch()
+    failed = run("serve", "--port", "0", settings=settings)
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == (
+        f"roadworthy: {data}/roadworthy.db was emptied or taken away: put a backup in its place, "
+        f"or delete {data}/roadworthy.db-turn to begin anew\n"
+    )
+
+
+def test_a_start_that_was_cut_short_is_made_good(
+    settings: dict[str, str], data: Path, start: Start, tmp_path: Path
+) -> None:
+    """There is a secret already, and a file in which nothing was written yet."""
+    (data / "secret").write_text("made by the start that was cut short")
+    (data / "roadworthy.db").unlink()
+    (data / "roadworthy.db").touch()
+    (data / "roadworthy.db").chmod(0o644)
+    assert _is_served(start(tmp_path, settings).url)
+
+
+def test_what_an_earlier_release_let_others_read(
+    settings: dict[str, str], data: Path, start: Start, tmp_path: Path
+) -> None:
+    (data / "roadworthy.db").chmod(0o644)
+    start(tmp_path, settings)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in data.glob("roadworthy.db*")}
+    assert set(modes.values()) == {0o600}, modes
+
+
 def test_a_folder_that_may_only_be_read(data: Path, settings: dict[str, str]) -> None:
     data.chmod(0o555)
     (data / "roadworthy.db").chmod(0o444)

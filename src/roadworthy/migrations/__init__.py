@@ -1,8 +1,10 @@
 """The database's schema, step by step. Works on both databases; all steps are one transaction."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -140,9 +142,31 @@ def _run_on_sqlite(path: str, work: Callable[[Connection], T], *, writes: bool) 
             f"cannot use the database: there is no folder {folder}: make it, or mend "
             "ROADWORTHY_DATABASE_URL"
         )
+    _refuse_emptied(path)
+    if writes:
+        _make_private(path)
     with sqlite_engine(path, create=True).connect() as connection:
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         return in_transaction(connection, begin, lambda: work(connection))
+
+
+def _refuse_emptied(path: str) -> None:
+    """Who has written to a database has left the file of the writers' queue beside it."""
+    database, queue = Path(path), Path(f"{path}-turn")
+    if queue.exists() and not (database.exists() and database.stat().st_size):
+        raise MigrationError(
+            f"{database} was emptied or taken away: put a backup in its place, or delete {queue} "
+            "to begin anew"
+        )
+
+
+def _make_private(path: str) -> None:
+    """What an earlier release made, others may read; SQLite makes what is beside alike."""
+    for file in (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with contextlib.suppress(OSError):  # there is none, or it is somebody else's
+            mode = stat.S_IMODE(file.stat().st_mode)
+            if mode & 0o077:
+                file.chmod(mode & 0o700)
 
 
 async def _run_on_postgresql(url: str, work: Callable[[Connection], T]) -> T:
