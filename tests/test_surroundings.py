@@ -169,6 +169,27 @@ def _take(data: Path, to: Path) -> list[Path]:
     return [file.rename(to / file.name) for file in data.glob("roadworthy.db*")]
 
 
+def test_of_a_database_restored_in_place_nothing_is_shown_that_was_in_the_other(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """By SQLite's own means, which leave the file where it is and tell nobody."""
+    (driver,), _ = drivers_of(data, 1, 0)
+    file, backup = data / "roadworthy.db", tmp_path / "backup.db"
+    client = connect(start(tmp_path, settings).url)
+    with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(backup)) as copy:
+        live.backup(copy)
+        assert driver.send(client, "PATCH", {"postcode": "before"}).status == 200
+        assert driver.send(client, "GET").json["profile"]["postcode"] == "before"
+        copy.backup(live)
+        live.execute(
+            "UPDATE profiles SET postcode = 'after', version = version + 1,"
+            " updated_at = '2026-01-02T03:04:05.678901Z'"
+        )
+        live.commit()
+
+    assert driver.send(client, "GET").json["profile"]["postcode"] == "after"
+
+
 @pytest.mark.parametrize(("taken", "workers"), [("wal", "1"), ("[ws][ah][lm]", "2")])
 def test_a_log_that_somebody_deletes_takes_nothing_with_it(
     taken: str, workers: str, settings: dict[str, str], data: Path, start: Start, connect: Connect

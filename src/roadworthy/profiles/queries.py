@@ -46,6 +46,8 @@ class Driver(NamedTuple):
     phone_number: str | None
     profile_id: int | None
     version: int | None
+    recorded: datetime | None
+    """When the profile's values were: of a restored database, a version may have other ones."""
     revoked: bool
 
 
@@ -61,6 +63,7 @@ _DRIVER = Prepared(
         users.c.phone_number,
         profiles.c.id.label("profile_id"),
         profiles.c.version,
+        profiles.c.updated_at,
         token_is_revoked().label("revoked"),
     )
     .select_from(users.outerjoin(profiles))

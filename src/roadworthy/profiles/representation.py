@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ class Rendering:
     """A profile's bytes at one version, with their entity tag."""
 
     version: int
+    recorded: datetime
     body: bytes
     etag: str
     outlook: Outlook | None
@@ -47,18 +49,19 @@ class Rendering:
 class Renderings:
     """The profiles shown last, each at its newest version known here.
 
-    Nothing stale can be shown: whoever asks has just read the version from the database. Of another
-    database a version may be another content: `forget` then.
+    Nothing stale can be shown: whoever asks has just read the version from the database. In another
+    database, restored under our eyes or not, a version may be another content: it is told by when
+    its values were recorded. Files and the account leave that alone: `forget` when it is seen.
     """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, Rendering] = OrderedDict()
         self._size = 0
 
-    def find(self, profile_id: int, version: int) -> Rendering | None:
-        """The rendering of that very version, if it is kept."""
+    def find(self, profile_id: int, version: int, recorded: datetime) -> Rendering | None:
+        """The rendering of that very version, recorded just then, if it is kept."""
         kept = self._kept.get(profile_id)
-        if kept is None or kept.version != version:
+        if kept is None or kept.version != version or kept.recorded != recorded:
             return None
         self._kept.move_to_end(profile_id)
         return kept
@@ -84,15 +87,20 @@ def render(row: Mapping[str, Any], links: Links | None) -> Rendering:
     files: list[AttachedFile] = _decoded("files", row)
     body = _ENCODER.encode(ProfileBody(_profile(row, files, links)))
     outlook = links.outlook if links and files else None
-    return Rendering(row["version"], body, etag_of(body), outlook)
+    return Rendering(row["version"], row["updated_at"], body, etag_of(body), outlook)
 
 
 def render_new(
-    profile_id: int, email: str, phone_number: str | None, values: Mapping[str, Any]
+    profile_id: int,
+    email: str,
+    phone_number: str | None,
+    values: Mapping[str, Any],
+    now: datetime,
 ) -> Rendering:
     """The same for a profile just created: at version 1, with nothing attached to it yet."""
     account = {"email": email, "phone_number": phone_number}
-    return render({**_BLANK, **values, **account, "id": profile_id, "version": 1}, None)
+    new = {"id": profile_id, "version": 1, "updated_at": now}
+    return render({**_BLANK, **values, **account, **new}, None)
 
 
 def _profile(row: Mapping[str, Any], files: Sequence[AttachedFile], links: Links | None) -> Profile:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from roadworthy.accounts import TokenRefused, Tokens, bearer
@@ -137,8 +137,8 @@ class ProfileRoutes:
     async def show(self, request: Request) -> Response:
         """The driver's profile."""
         driver = await self._driver(request)
-        profile_id, version = _profile_of(driver)
-        known = self._renderings.find(profile_id, version)
+        profile_id, version, recorded = _profile_of(driver)
+        known = self._renderings.find(profile_id, version, recorded)
         if known is not None and known.holds(lambda: self._documents.outlook(request)):
             return Response(200, known.body, etag=known.etag)
         profile = await self._database.read(find_profile, profile_id)
@@ -152,7 +152,7 @@ class ProfileRoutes:
             return await self._change(request, driver)
 
     async def _change(self, request: Request, driver: Driver) -> Response:
-        profile_id, _ = _profile_of(driver)
+        profile_id, _, _ = _profile_of(driver)
         fields, wanted = judge_profile(await _given(request), every=False)
         try:
             async with self._checked(driver, wanted, fields) as placing:
@@ -169,7 +169,7 @@ class ProfileRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete the profile; what it said is kept for the days it held."""
-        profile_id, _ = _profile_of(await self._driver(request))
+        profile_id, _, _ = _profile_of(await self._driver(request))
         if not await self._database.write(delete_profile, profile_id, self._clock()):
             raise NotFound
         return Response(204)
@@ -223,11 +223,11 @@ class ProfileRoutes:
         return Response(200, rendering.body, etag=rendering.etag)
 
 
-def _profile_of(driver: Driver) -> tuple[int, int]:
-    """The id and version of the driver's profile. Raises `NotFound`."""
-    if driver.profile_id is None or driver.version is None:
+def _profile_of(driver: Driver) -> tuple[int, int, datetime]:
+    """The id and version of the driver's profile, and when that was recorded. Raises `NotFound`."""
+    if driver.profile_id is None or driver.version is None or driver.recorded is None:
         raise NotFound
-    return driver.profile_id, driver.version
+    return driver.profile_id, driver.version, driver.recorded
 
 
 def _require_taken(fields: Fields) -> None:
@@ -249,7 +249,7 @@ def _register(
     profile_id = create_profile(connection, driver, values, now)
     if profile_id is None:
         return None
-    rendering = render_new(profile_id, driver.email, driver.phone_number, values)
+    rendering = render_new(profile_id, driver.email, driver.phone_number, values, now)
     if keep:
         keep(connection, 200, rendering.body)
     return profile_id, rendering
@@ -298,7 +298,9 @@ _EXAMPLE = {
     "contact_phone_number": "07856 207372",
 }
 _DAYS = {name: date.fromisoformat(_EXAMPLE[name][:10]) for name in ("start_date", "birth_date")}
-_ANSWER = render_new(707, ".+driver@example.com", None, {**_EXAMPLE, **_DAYS}).body
+_ANSWER = render_new(
+    707, ".+driver@example.com", None, {**_EXAMPLE, **_DAYS}, datetime.now(UTC)
+).body
 _SHOW = Operation(
     "Show profile",
     tag="Users > Profile",
