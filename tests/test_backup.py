@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from roadworthy.backup import make_backup, restore_backup
 from roadworthy.backup.archive import Packer
 from roadworthy.backup.errors import BackupError
-from roadworthy.backup.queries import MARGIN
 from roadworthy.backup.sealed import CHUNK, Opener, Sealer
+from roadworthy.database import IDS_LEFT_OUT
 from roadworthy.migrations import HEAD, migrate
 from roadworthy.settings import load_settings
 from roadworthy.tombstones import read_copy
@@ -265,7 +265,7 @@ def test_a_restored_backup_revives_nothing_that_ended_since(
     assert look(client, stays.token)[0] == 404
     for who, status in ((changes, 401), (forgets, 401), (leaves, 401), (stays, 201)):
         assert sign_in(client, who.email) == status, who
-    assert sign_up(client) > came_later.id + MARGIN // 2, "an id given since is given again"
+    assert sign_up(client) > came_later.id + IDS_LEFT_OUT // 2, "an id given since is given again"
     assert look(client, came_later.token) == (401, {"error": "nil user"})
     with closing(elsewhere.tables()) as restored:
         assert restored.rows("mailed_links") == [], "a link used since works once more"
@@ -433,12 +433,10 @@ def test_a_rehearsal_elsewhere_notes_nothing_beside_the_backups(
     ("said", "until"),
     [
         (f'{{"complete_to":"{datetime.now(UTC) - timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"}}', "20"),
-        ("", "nobody knows when"),
-        ('{"id":1,"kind":"token","jti":"x","expires_at":"2099-01-01T00:00Z"}', "nobody knows when"),
-        ('{"complete_to":"2026-11-28T10:00:00"}', "nobody knows when"),
+        ('{"id":1,"kind":"account","user_id":9000,"happened_at":"2026-01-01T00:00:00Z"}', "nobody"),
         ('{"complete_to":"2099-01-01T00:00:00Z"}', "2099-01-01 00:00Z"),
     ],
-    ids=["hours ago", "empty", "of an older release", "no zone", "yet to come"],
+    ids=["hours ago", "of an older release", "yet to come"],
 )
 def test_a_copy_that_may_lack_some_is_taken_on_the_operators_word_alone(
     home: Home, elsewhere: Home, said: str, until: str
@@ -454,6 +452,70 @@ def test_a_copy_that_may_lack_some_is_taken_on_the_operators_word_alone(
     assert not elsewhere.data.exists()
     told = elsewhere.command("restore", str(backup), "--latest-tombstones")
     assert ("complete until" in told) is until.startswith("20")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        os.urandom(5000),
+        b'{"complete_to":"2099-01-01T00:00:00"}\n',
+        b'{"complete_to":"2099-01-01T00:00:00Z","database":"another"}\n',
+        b'{"id":1,"kind":"token","jti":"x","database":"another"}\n',
+    ],
+    ids=["nothing", "noise", "a time of no zone", "another's", "another's tombstone"],
+)
+def test_a_copy_that_says_nothing_of_the_database_is_none(
+    home: Home, elsewhere: Home, content: bytes
+) -> None:
+    backup = home.back_up()
+    copy = home.backups / "tombstones"
+    copy.write_bytes(content)
+
+    line = elsewhere.fails("restore", str(backup), "--latest-tombstones")
+    assert line.startswith(f"roadworthy: {copy} says nothing of this database: give the newest")
+    assert not elsewhere.data.exists()
+
+
+def test_two_services_may_back_up_into_one_folder(
+    home: Home, elsewhere: Home, tables: Tables, start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """What ended in one is not taken for what ended in the other, though ids are the same."""
+    other = Home(tmp_path / "other", home.backups)
+    other.data.mkdir()
+    migrate(f"sqlite:///{other.data}/roadworthy.db")
+    others = start(tmp_path / "others", other.settings)
+    with closing(other.tables()) as theirs:
+        for driver in [new_driver(theirs) for _ in range(3)]:
+            sign_out(connect(others.url), driver)
+    other.back_up()
+    time.sleep(1)  # backups have the second in their name
+    driver = new_driver(tables)
+    service = start(tmp_path, home.settings)
+    backup = home.back_up()
+    assert connect(service.url).send("DELETE", USERS, driver.signed).status == 204
+    service.stop()
+    others.stop()
+
+    assert "tokens: 0, passwords: 0, accounts: 1." in elsewhere.command("restore", str(backup))
+
+
+def test_after_a_restore_without_tombstones_they_can_still_be_applied(
+    home: Home, elsewhere: Home, tables: Tables, start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    changes = new_driver(tables)
+    service = start(tmp_path, home.settings)
+    backup = home.back_up()
+    change(connect(service.url), changes, password=NEW_PASSWORD)
+    service.stop()
+    copy = (home.backups / "tombstones").rename(tmp_path / "found later")
+
+    assert "Everybody is signed out." in elsewhere.command(
+        "restore", str(backup), "--without-tombstones"
+    )
+    assert "passwords: 1," in elsewhere.command("tombstones", "apply", str(copy))
+    client = connect(start(tmp_path / "restored", elsewhere.settings).url)
+    assert sign_in(client, changes.email) == 401
 
 
 def test_a_later_copy_makes_up_for_one_that_was_taken_away(
@@ -821,8 +883,8 @@ def test_postgresql_has_means_of_its_own(new_place: Callable[[str], Place], tmp_
     assert (backup.returncode, backup.stdout) == (1, "")
     assert backup.stderr == (
         "roadworthy: this database is PostgreSQL's, which has better means: pg_dump or "
-        "pg_basebackup for the database, and a copy of the files, of ROADWORTHY_SECRET_KEY and of "
-        "the tombstones\n"
+        "pg_basebackup for the database, and a copy of the files, of ROADWORTHY_SECRET_KEY and "
+        "ROADWORTHY_DEVISE_PEPPER, and of the tombstones\n"
     )
     assert (restore.returncode, restore.stdout) == (1, "")
     assert restore.stderr == (

@@ -343,3 +343,23 @@ def test_sessions_of_an_older_release_are_proven(empty: Place) -> None:
     (session,) = tables.rows("sessions", jti="old")
     assert session["is_proven"] is True
     tables.close()
+
+
+def test_a_database_of_an_older_release_and_its_copies_are_the_same(
+    first_release: tuple[Place, Tables], new_database: NewDatabase, kind: str
+) -> None:
+    """What is noted of one concerns the other; an empty one is like no other."""
+    copies = [open_tables(new_database(kind).url) for _ in range(2)]
+    for tables in copies:
+        tables.inspect(lambda connection: upgrade(connection, "0001"))
+        tables.inspect(_fill)
+    other = open_tables(new_database(kind).url)
+    every = [first_release[1], *copies, other]
+    for tables in every:
+        tables.inspect(lambda connection: upgrade(connection, "0012"))
+    names = [row["name"] for tables in every for row in tables.rows("lineage")]
+    for tables in every[1:]:
+        tables.close()
+
+    assert names[0] == names[1] == names[2] != names[3]
+    assert len(names) == 4

@@ -175,6 +175,7 @@ def _require_users_as_given(tables: Tables) -> None:
         "updated_at": datetime(2015, 1, 1, 0, 1, 0, 1, UTC),
         "confirmed_at": datetime(2015, 1, 1, 1, 1, 0, 0, UTC),
         "password_changed_at": None,
+        "signed_out_at": None,
         "closed_at": None,
     }
     nobody = tables.rows("users", id=FIRST_USER)[0]
@@ -442,6 +443,20 @@ def _documented() -> dict[str, Any]:
         "created_at": NOW,
         "updated_at": NOW,
     }
+
+
+def test_who_signs_up_afterwards_gets_no_id_of_who_stayed_behind(
+    place: Place, tables: Tables, tmp_path: Path
+) -> None:
+    """Their phones hold tokens with it; moving in what was forgotten changes nothing of that."""
+    first, second = dump_users(tmp_path / "first.csv", 3), dump_users(tmp_path / "all.csv", 5)
+    _moved(place, USERS, first)
+    after_first = new_driver(tables).id
+    _moved(place, USERS, second)
+    after_second = new_driver(tables).id
+
+    assert after_first > FIRST_USER + 1_000_000
+    assert after_first < after_second < FIRST_USER + 1_000_100
 
 
 def test_who_signs_up_at_the_last_moment_is_not_overrun(

@@ -62,7 +62,10 @@ def test_sign_outs_are_noted_apart_by_numbers_alone(
     assert sorted(jtis(file)) == sorted(payload_of(d.token)["jti"] for d in drivers)
     assert file.stat().st_mode & 0o777 == 0o600
     for line in file.read_text().splitlines():
-        assert json.loads(line).keys() in ({"id", "kind", "jti", "expires_at"}, {"complete_to"})
+        assert json.loads(line).keys() in (
+            {"id", "kind", "jti", "expires_at", "database"},
+            {"complete_to", "database"},
+        )
     assert service.errors == ""
 
 
@@ -116,7 +119,7 @@ def token_tombstone(number: int) -> Tombstone:
 
 def bring_up_to_date(copy: Copy, numbers: list[int]) -> None:
     """As the keeper does, from a database that has `numbers`."""
-    after = copy.look()
+    after = copy.look(["ours"])
     known = sorted(number for number in numbers if number > after)
     copy.append(token_tombstone(number) for number in copy.lacks(known))
     copy.has(max(known, default=after))
@@ -173,18 +176,34 @@ def test_those_who_append_at_once_append_each_once(tmp_path: Path) -> None:
     assert sorted(numbers_in(path)) == list(range(1, 99))
 
 
+def test_several_databases_may_have_one_copy(tmp_path: Path) -> None:
+    """As when two services back up into one folder: their ids are the same, and they are not."""
+    path = tmp_path / "tombstones"
+    for name, count in (("one", 3), ("other", 2), ("one", 4)):
+        copy = Copy(path, make=True)
+        after = copy.look([name])
+        copy.append(token_tombstone(number) for number in copy.lacks(range(after + 1, count + 1)))
+
+    found = [(each.database, each.id) for each in read_copy(path).tombstones]
+    assert sorted(found) == [("one", n) for n in (1, 2, 3, 4)] + [("other", n) for n in (1, 2)]
+
+
 def test_a_copy_says_each_hour_to_what_time_it_is_complete(tmp_path: Path) -> None:
     """Once, however many processes keep it; and a clock that was wrong is put right."""
     path = tmp_path / "tombstones"
     copies = [Copy(path, make=True) for _ in range(2)]
     for hours in (0, 0.5, 0.99, 1, 1.5, 99, 2):
         for copy in copies:
+            copy.look(["first", "ours"])
             copy.is_complete(NOW + timedelta(hours=hours))
 
-    said = [json.loads(line)["complete_to"] for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    said = [line["complete_to"] for line in lines]
+    assert {(line["database"], *line["of"]) for line in lines} == {("ours", "first")}
     expected = [NOW + timedelta(hours=hours) for hours in (0, 1, 99, 2)]
     assert [datetime.fromisoformat(each) for each in said] == expected
-    assert read_copy(path) == ([], expected[-1], 0)
+    found = read_copy(path)
+    assert (found.tombstones, found.unread) == ([], 0)
 
 
 def test_a_copy_beside_backups_is_not_made_on_an_unmounted_disk(tmp_path: Path) -> None:
@@ -223,7 +242,8 @@ def test_applied_to_a_database_put_back_they_end_again_what_had_ended(
     )
 
     first, again = (
-        run("tombstones", "apply", str(file), settings=place.settings) for _ in range(2)
+        run("tombstones", "apply", "--latest-tombstones", str(file), settings=place.settings)
+        for _ in range(2)
     )
     assert (first.returncode, first.stderr) == (0, ""), first
     assert first.stdout == (
@@ -242,7 +262,8 @@ def test_applied_to_a_database_put_back_they_end_again_what_had_ended(
         assert sign_in(client, who.email) == status, who
     (account,) = at.rows("users", id=left.id)
     assert (account["email"], account["closed_at"]) == (f"closed-{left.id}", NOW)
-    assert [row["id"] for row in at.rows("tombstones")] == [11, 13, 14, 15, 16]
+    kinds = [row["kind"] for row in at.rows("tombstones")]
+    assert kinds == ["token", "password", "password", "account", "account"], "some are there twice"
     assert sign_up(client) > 1_010_000, "an id that a tombstone names is given again"
     assert at.add("tombstones", kind="token", jti="two") > 1_000_016
 

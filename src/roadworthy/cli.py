@@ -22,7 +22,7 @@ from roadworthy.settings import Settings, SettingsError, load_settings, show_set
 
 if TYPE_CHECKING:
     from roadworthy.accounts import Applied
-    from roadworthy.backup import Noted
+    from roadworthy.backup import Told
 
 STEP_BACK = 5
 """How nice a backup is: who answers requests has three times its share of a processor."""
@@ -49,6 +49,13 @@ _port = click.option(
 @click.version_option(__version__, message="roadworthy %(version)s")
 def cli() -> None:
     """Drivers register, hand in their documents and are cleared to drive."""
+
+
+_latest_tombstones = click.option(
+    "--latest-tombstones",
+    is_flag=True,
+    help="There are no later ones: the service has not run since.",
+)
 
 
 @cli.command()
@@ -316,11 +323,7 @@ def backup(to: Path, passphrase_file: Path | None) -> None:
 @click.option(
     "--without-tombstones", is_flag=True, help="There are none: sign everybody out instead."
 )
-@click.option(
-    "--latest-tombstones",
-    is_flag=True,
-    help="There are no later ones: the service has not run since.",
-)
+@_latest_tombstones
 @_passphrase_file
 def restore(
     backup_file: Path,
@@ -357,7 +360,7 @@ def restore(
             "they were: without tombstones nobody knows them."
         )
     else:
-        _show_applied(restored.applied, restored.noted)
+        _show_applied(restored.applied, restored.told)
     if restored.has_digests_of_devise and not settings.devise_pepper:
         click.echo(
             "Passwords that moved in are among them: if their service had a pepper, set "
@@ -375,22 +378,23 @@ def tombstones() -> None:
 @click.argument(
     "copies", metavar="FILE...", type=click.Path(path_type=Path), nargs=-1, required=True
 )
-def apply_tombstones(copies: tuple[Path, ...]) -> None:
+@_latest_tombstones
+def apply_tombstones(copies: tuple[Path, ...], *, latest_tombstones: bool) -> None:
     """Apply each FILE to a database that was put back by other means than `restore`."""
     from roadworthy.backup import apply_copies  # noqa: PLC0415
 
-    _show_applied(*apply_copies(load_settings(), copies))
+    _show_applied(*apply_copies(load_settings(), copies, are_latest=latest_tombstones))
 
 
-def _show_applied(applied: "Applied", noted: "Noted") -> None:
-    until = f", complete until {noted.complete_to:%Y-%m-%d %H:%M}Z" if noted.complete_to else ""
+def _show_applied(applied: "Applied", told: "Told") -> None:
+    until = f", complete until {told.complete_to:%Y-%m-%d %H:%M}Z" if told.complete_to else ""
     click.echo(
         f"Of what the tombstones name{until}, these were alive and are no more: "
         f"tokens: {applied.tokens}, passwords: {applied.passwords}, accounts: {applied.accounts}."
     )
-    if noted.unread:
+    if told.unread:
         click.echo(
-            f"Lines that are no tombstones, as after a power cut, were passed over: {noted.unread}."
+            f"Lines that are no tombstones, as after a power cut, were passed over: {told.unread}."
         )
 
 

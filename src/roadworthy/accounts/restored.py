@@ -62,7 +62,7 @@ def _take_password(connection: Connection, user_id: int, changed_at: datetime) -
 def sign_everybody_out(connection: Connection, now: datetime) -> int:
     """No token of before `now` counts any more, nor any session: how many accounts are open."""
     connection.execute(delete(sessions))
-    connection.execute(update(users).values(password_changed_at=now))
+    connection.execute(update(users).values(signed_out_at=now))
     is_open = users.c.closed_at.is_(None)
     return int(connection.execute(select(func.count()).where(is_open)).scalar_one())
 

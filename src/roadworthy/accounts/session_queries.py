@@ -61,12 +61,13 @@ class Origin(NamedTuple):
 def token_is_revoked() -> ColumnElement[bool]:
     """Whether the token `:jti` of the user in `users` counts no more, for statements over them.
 
-    A new password leaves only tokens that have a session: others were issued before it, by us
-    or by the service that we were moved from.
+    A new password, or signing everybody out, leaves only tokens that have a session: others were
+    issued before it, by us or by the service that we were moved from.
     """
     revoked = exists().where(revoked_tokens.c.jti == bindparam("jti")).select_from(revoked_tokens)
     has_session = exists().where(sessions.c.jti == bindparam("jti")).select_from(sessions)
-    return or_(revoked, and_(users.c.password_changed_at.is_not(None), ~has_session))
+    need_session = or_(users.c.password_changed_at.is_not(None), users.c.signed_out_at.is_not(None))
+    return or_(revoked, and_(need_session, ~has_session))
 
 
 _SIGNED_IN = Prepared(

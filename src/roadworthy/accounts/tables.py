@@ -14,7 +14,8 @@ users = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("confirmed_at", Instant),  # that the address is theirs
-    Column("password_changed_at", Instant),  # since then only tokens with a session count
+    Column("password_changed_at", Instant),  # since then only tokens with a session count,
+    Column("signed_out_at", Instant),  # as since then
     Column("closed_at", Instant),  # nobody signs in any more; `email` is a stand-in without an @
     sqlite_autoincrement=True,  # an id is never given twice
 )

@@ -24,11 +24,12 @@ from roadworthy.disk import sync_folder
 from roadworthy.migrations import HEAD, require_head
 from roadworthy.settings import Settings, signing_secrets
 from roadworthy.storage import folder_of
-from roadworthy.tombstones import COPY, Copy, bring_up_to_date, remember_backup_folder
+from roadworthy.tombstones import COPY, Copy, bring_up_to_date, find_lineage, remember_backup_folder
 
 USE_POSTGRESQL = (
     "this database is PostgreSQL's, which has better means: pg_dump or pg_basebackup for the "
-    "database, and a copy of the files, of ROADWORTHY_SECRET_KEY and of the tombstones"
+    "database, and a copy of the files, of ROADWORTHY_SECRET_KEY and ROADWORTHY_DEVISE_PEPPER, and "
+    "of the tombstones"
 )
 
 
@@ -46,6 +47,14 @@ class Made(NamedTuple):
     """Files that were deleted while it was made, and are not in it."""
     in_bucket: bool
     """Whether files are kept in a bucket, and none is in it."""
+
+
+class _Copied(NamedTuple):
+    """The copy of the database that goes into a backup."""
+
+    snapshot: Path
+    lineage: list[str]
+    at: datetime
 
 
 def require_embedded(settings: Settings) -> None:
@@ -73,7 +82,9 @@ def make_backup(
             now = datetime.now(UTC)
             folders = (settings.tombstones_dir, to)
             with_database(settings.database_url, lambda d: _keep_tombstones(d, folders))
-            made = _write(settings, snapshot, to, passphrase, now, begin)
+            lineage = with_database(settings.database_url, lambda d: d.report(find_lineage))
+            copied = _Copied(snapshot, lineage, now)
+            made = _write(settings, copied, to, passphrase, begin)
         with_database(
             settings.database_url, lambda d: d.write(remember_backup_folder, str(to), now)
         )
@@ -128,19 +139,19 @@ async def _keep_tombstones(database: Database, folders: tuple[Path, ...]) -> Non
 
 def _write(
     settings: Settings,
-    snapshot: Path,
+    copied: _Copied,
     to: Path,
     passphrase: str,
-    now: datetime,
     begin: Callable[[int], Progress],
 ) -> Made:
-    path = to / f"roadworthy-{now:%Y%m%dT%H%M%SZ}.backup"
+    path = to / f"roadworthy-{copied.at:%Y%m%dT%H%M%SZ}.backup"
     unfinished = to / f".{path.name}.part"
     try:
         with os.fdopen(_new(unfinished), "wb") as file:
-            made_at = f"{now:%Y-%m-%d %H:%M:%S}Z"
-            sealer = Sealer(file, passphrase, made_at=made_at, release=__version__, schema=HEAD)
-            files, vanished = _pack(settings, snapshot, sealer, begin)
+            made_at = f"{copied.at:%Y-%m-%d %H:%M:%S}Z"
+            said = {"made_at": made_at, "release": __version__, "schema": HEAD}
+            sealer = Sealer(file, passphrase, **said, lineage=copied.lineage)
+            files, vanished = _pack(settings, copied.snapshot, sealer, begin)
             sealer.close()
             file.flush()
             os.fsync(file.fileno())

@@ -8,9 +8,11 @@ SHORTEST = 12
 
 
 def passphrase_in(file: Path) -> str:
-    """The first line of `file`. Raises `BackupError` and `OSError`."""
+    """The first line of `file`. Raises `BackupError`."""
     try:
         passphrase = file.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except OSError as error:
+        raise BackupError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError:
         passphrase = ""
     if not passphrase:

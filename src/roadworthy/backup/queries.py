@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Table, func, select, text
+from sqlalchemy import Table
 
 import roadworthy.app  # noqa: F401 -- declares every table
 from roadworthy.accounts import (
@@ -13,22 +12,28 @@ from roadworthy.accounts import (
     forget_mailed_links,
     sign_everybody_out,
 )
-from roadworthy.database import Connection, metadata
+from roadworthy.database import (
+    IDS_LEFT_OUT,
+    Connection,
+    largest_id,
+    last_id,
+    metadata,
+    move_ids_to,
+)
 from roadworthy.jobs import forget_jobs
 from roadworthy.mail import KIND as MAIL
-from roadworthy.tombstones import Tombstone, add_tombstones, forget_backup_folders
-
-MARGIN = 1_000_000
-"""More ids than were given between a backup and its restore."""
+from roadworthy.tombstones import Tombstone, add_tombstones, forget_backup_folders, go_on_as
 
 
 def settle_restored(
-    connection: Connection, tombstones: Sequence[Tombstone] | None, now: datetime
+    connection: Connection, tombstones: Sequence[Tombstone] | None, name: str, now: datetime
 ) -> Applied | None:
-    """Keep a database just put back from reviving what had ended.
+    """Keep a database just put back from reviving what had ended. From now on it has a `name` of
+    its own, as what it came from may go on elsewhere.
 
     `None` for `tombstones`: nobody knows what had, so everybody is signed out.
     """
+    go_on_as(connection, name)
     forget_backup_folders(connection)  # elsewhere than there, this may be a rehearsal
     forget_mailed_links(connection)
     forget_jobs(connection, MAIL)  # they would mail such links once more, perhaps to old addresses
@@ -63,23 +68,5 @@ def move_ids_on(connection: Connection, tombstones: Sequence[Tombstone]) -> None
 
 
 def _move_on(connection: Connection, table: Table, named: int) -> None:
-    largest = connection.execute(select(func.max(table.c.id))).scalar() or 0
-    if connection.dialect.name == "postgresql":
-        given = _one(
-            connection,
-            "SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:name, 'id') AS regclass))",
-            table.name,
-        )
-        move = "SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"
-    else:
-        given = _one(connection, "SELECT seq FROM sqlite_sequence WHERE name = :name", table.name)
-        connection.execute(
-            text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name}
-        )
-        move = "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"
-    last = max(largest, given or 0, named) + MARGIN
-    connection.execute(text(move), {"name": table.name, "last": last})
-
-
-def _one(connection: Connection, query: str, name: str) -> Any:
-    return connection.execute(text(query), {"name": name}).scalar()
+    given = max(largest_id(connection, table), last_id(connection, table), named)
+    move_ids_to(connection, table, given + IDS_LEFT_OUT)

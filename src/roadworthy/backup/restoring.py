@@ -2,16 +2,18 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from roadworthy.accounts import Applied, has_digests_of_devise
 from roadworthy.backup.archive import DATABASE, SECRET, Progress, unpack
+from roadworthy.backup.copies import Told, read_copies
 from roadworthy.backup.errors import BackupError
 from roadworthy.backup.queries import settle_restored
 from roadworthy.backup.sealed import Header, Opener, newer
@@ -19,27 +21,12 @@ from roadworthy.database import SQLITE, with_database
 from roadworthy.disk import sync_folder
 from roadworthy.migrations import VERSIONS, migrate, require_head
 from roadworthy.settings import Settings
-from roadworthy.tombstones import COPY, Tombstone, is_spent, read_copy
+from roadworthy.tombstones import COPY, Tombstone, find_lineage
 
 MOST_SHOWN = 5
 
 _FOR_DISKS = "lost+found"
 """What a freshly made disk has in it."""
-
-
-MOST_BEHIND = timedelta(hours=2)
-"""Copies that are complete to an earlier time may have been taken away from a running service."""
-
-
-class Noted(NamedTuple):
-    """What copies of tombstones say, taken together."""
-
-    tombstones: list[Tombstone] | None
-    """`None`: there are none, by the operator's word."""
-    complete_to: datetime | None
-    """All that ended until then is among them; `None`: nobody knows."""
-    unread: int
-    """Lines that say nothing."""
 
 
 class Restored(NamedTuple):
@@ -49,7 +36,7 @@ class Restored(NamedTuple):
     files: int
     applied: Applied | None
     """`None`: there were no tombstones, so everybody was signed out."""
-    noted: "Noted"
+    told: Told
     has_digests_of_devise: bool
 
 
@@ -72,11 +59,12 @@ def restore_backup(
     database = _database_name(settings)
     if not backup.is_file():
         raise BackupError(f"{backup} is no file: name the backup itself")
-    noted = _noted(settings, backup, copies, are_latest=are_latest)
     try:
-        with _empty_folder(settings) as folder:
-            header, files = _unpack(backup, passphrase, folder, begin)
-            applied, has_devises = _make_ready(folder / DATABASE, noted.tombstones)
+        with backup.open("rb") as file, _empty_folder(settings) as folder:
+            opener = Opener(file, passphrase, str(backup))
+            told = _told(settings, backup, copies, opener.header.lineage, are_latest=are_latest)
+            files = _unpack(backup, opener, folder, begin)
+            applied, has_devises = _make_ready(folder / DATABASE, told.tombstones)
             (folder / DATABASE).rename(folder / database)
             os.sync()
             _move(folder, settings.data_dir, last=database)
@@ -84,20 +72,24 @@ def restore_backup(
         raise BackupError(
             f"cannot restore: {error.filename or settings.data_dir}: {error.strerror or error}"
         ) from error
-    return Restored(header, files, applied, noted, has_devises)
+    return Restored(opener.header, files, applied, told, has_devises)
 
 
-def apply_copies(settings: Settings, copies: Sequence[Path]) -> tuple[Applied, Noted]:
+def apply_copies(
+    settings: Settings, copies: Sequence[Path], *, are_latest: bool
+) -> tuple[Applied, Told]:
     """What a restore does, to a database that was put back by other means.
 
     How many were found alive, and what the copies say. Raises `BackupError`, `MigrationError` and
     `Unavailable`.
     """
-    require_head(settings.migration_database_url)
-    noted = _read(copies)
-    applied = _settle(settings.migration_database_url, noted.tombstones)
+    url = settings.migration_database_url
+    require_head(url)
+    lineage = with_database(url, lambda database: database.report(find_lineage))
+    told = read_copies(copies, lineage, are_latest=are_latest)
+    applied = _settle(url, told.tombstones)
     assert applied is not None  # noqa: S101 -- there were tombstones, be it none
-    return applied, noted
+    return applied, told
 
 
 def _database_name(settings: Settings) -> str:
@@ -114,11 +106,16 @@ def _database_name(settings: Settings) -> str:
     return path.name
 
 
-def _noted(
-    settings: Settings, backup: Path, given: Sequence[Path] | None, *, are_latest: bool
-) -> Noted:
+def _told(
+    settings: Settings,
+    backup: Path,
+    given: Sequence[Path] | None,
+    lineage: Sequence[str],
+    *,
+    are_latest: bool,
+) -> Told:
     if given is None:
-        return Noted(None, None, 0)
+        return Told(None, None, 0)
     known = (backup.absolute().parent / COPY, settings.tombstones_dir / COPY)
     copies = [*given, *(copy for copy in dict.fromkeys(known) if copy.exists())]
     if not copies:
@@ -127,39 +124,7 @@ def _noted(
             "give the newest with --tombstones, or take --without-tombstones, which signs "
             "everybody out"
         )
-    noted = _read(copies)
-    if not are_latest and _may_lack_some(noted):
-        until = f"{noted.complete_to:%Y-%m-%d %H:%M}Z" if noted.complete_to else "nobody knows when"
-        raise BackupError(
-            f"{', '.join(map(str, copies))}: complete only until {until}, so who signed out or "
-            "closed the account later would be revived: give the newest with --tombstones, or, "
-            "if the service has not run since, add --latest-tombstones"
-        )
-    return noted
-
-
-def _may_lack_some(noted: Noted) -> bool:
-    """A time that is yet to come was a clock that was wrong: nobody knows when it was."""
-    now = datetime.now(UTC)
-    return (
-        noted.complete_to is None or not now - MOST_BEHIND < noted.complete_to < now + MOST_BEHIND
-    )
-
-
-def _read(copies: Sequence[Path]) -> Noted:
-    now = datetime.now(UTC)
-    tombstones: dict[Tombstone, None] = {}
-    complete_to = None
-    unread = 0
-    for copy in copies:
-        try:
-            found = read_copy(copy)
-        except OSError as error:
-            raise BackupError(f"cannot read {copy}: {error.strerror}") from error
-        tombstones |= dict.fromkeys(each for each in found.tombstones if not is_spent(each, now))
-        complete_to = max(filter(None, (complete_to, found.complete_to)), default=None)
-        unread += found.unread
-    return Noted(list(tombstones), complete_to, unread)
+    return read_copies(copies, lineage, are_latest=are_latest)
 
 
 @contextmanager
@@ -218,17 +183,13 @@ def _require_empty(settings: Settings) -> None:
         )
 
 
-def _unpack(
-    backup: Path, passphrase: str, folder: Path, begin: Callable[[int], Progress]
-) -> tuple[Header, int]:
-    with backup.open("rb") as file:
-        opener = Opener(file, passphrase, str(backup))
-        if opener.header.schema not in VERSIONS:
-            raise newer(str(backup))
-        files = unpack(opener, folder, begin(backup.stat().st_size))
+def _unpack(backup: Path, opener: Opener, folder: Path, begin: Callable[[int], Progress]) -> int:
+    if opener.header.schema not in VERSIONS:
+        raise newer(str(backup))
+    files = unpack(opener, folder, begin(backup.stat().st_size))
     if not (folder / DATABASE).exists() or not (folder / SECRET).exists():
         raise BackupError(f"{backup} holds no {DATABASE} or no {SECRET}")
-    return opener.header, files
+    return files
 
 
 def _make_ready(
@@ -258,8 +219,10 @@ def _require_sound(database: Path) -> None:
 
 
 def _settle(url: str, tombstones: Sequence[Tombstone] | None) -> Applied | None:
-    now = datetime.now(UTC)
-    return with_database(url, lambda database: database.write(settle_restored, tombstones, now))
+    now, name = datetime.now(UTC), secrets.token_hex(8)
+    return with_database(
+        url, lambda database: database.write(settle_restored, tombstones, name, now)
+    )
 
 
 def _move(folder: Path, data: Path, *, last: str) -> None:

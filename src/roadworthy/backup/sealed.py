@@ -7,6 +7,7 @@ cut off unseen (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encry
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -40,6 +41,8 @@ class Header(msgspec.Struct, frozen=True):
     n: int = 2**17  # OWASP Password Storage Cheat Sheet: scrypt with 128 MiB
     r: int = _BLOCK_SIZE
     p: int = 1
+    lineage: tuple[str, ...] = ()
+    """Of the database in it; an older release did not say."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,17 @@ class _Keys:
 class Sealer:
     """Writes what is written to it encrypted to `file`; `close` marks the end."""
 
-    def __init__(self, file: BinaryIO, passphrase: str, *, made_at: str, release: str, schema: str):
-        header = Header(made_at, release, schema, os.urandom(16).hex())
+    def __init__(
+        self,
+        file: BinaryIO,
+        passphrase: str,
+        *,
+        made_at: str,
+        release: str,
+        schema: str,
+        lineage: Sequence[str] = (),
+    ):
+        header = Header(made_at, release, schema, os.urandom(16).hex(), lineage=tuple(lineage))
         head = _NAME + b"%d\n" % _FORMAT + msgspec.json.encode(header) + b"\n"
         keys = _keys(header, passphrase)
         file.write(head + hmac.digest(keys.header, head, hashlib.sha256))

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from roadworthy.database.apart import Apart, work_apart
 from roadworthy.database.commands import with_database
 from roadworthy.database.core import Busy, Database, Unavailable
+from roadworthy.database.ids import IDS_LEFT_OUT, largest_id, last_id, move_ids_to
 from roadworthy.database.opening import open_database
 from roadworthy.database.prepared import Prepared
 from roadworthy.database.snapshot import take_snapshot
@@ -16,6 +17,7 @@ from roadworthy.database.sqlite import SQLITE
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
 
 __all__ = [
+    "IDS_LEFT_OUT",
     "SQLITE",
     "Apart",
     "Busy",
@@ -27,7 +29,10 @@ __all__ = [
     "Prepared",
     "Unavailable",
     "json_rows",
+    "largest_id",
+    "last_id",
     "metadata",
+    "move_ids_to",
     "open_database",
     "take_snapshot",
     "with_database",

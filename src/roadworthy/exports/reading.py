@@ -193,6 +193,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "created_at": "Opened",
         "confirmed_at": "Confirmed",
         "password_changed_at": "New password",
+        "signed_out_at": "Signed out by the operator",
         "updated_at": "Last changed",
         "closed_at": "Closed",
     },

@@ -34,6 +34,7 @@ VERSIONS = (
     "0009",
     "0010",
     "0011",
+    "0012",
 )
 HEAD = VERSIONS[-1]
 """The schema that this code works with."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Table, Text, cast, exists, func, insert, literal, select, text
 
-from roadworthy.database import Connection
+from roadworthy.database import IDS_LEFT_OUT, Connection, largest_id, last_id, move_ids_to
 from roadworthy.moving.kinds import Kind, Refusals
 from roadworthy.moving.tables import refusals
 
@@ -91,7 +91,7 @@ def take_over(connection: Connection, kind: Kind) -> int:
         raise Contradicted
     taken = connection.execute(_move(kind)).rowcount
     if taken and "id" in kind.target.c:
-        _advance_ids(connection, kind.target)
+        _advance_ids(connection, kind)
     if kind.then is not None:
         kind.then(connection)
     return taken
@@ -149,11 +149,10 @@ def _move(kind: Kind) -> Any:
     return insert(kind.target).from_select([*(c.name for c in columns), *kind.added], new)
 
 
-def _advance_ids(connection: Connection, table: Table) -> None:
-    """The next id is larger than any; SQLite's AUTOINCREMENT sees to that by itself."""
-    if connection.dialect.name == "postgresql":
-        sequence = func.pg_get_serial_sequence(table.name, "id")
-        largest = select(func.max(table.c.id)).scalar_subquery()
-        connection.execute(
-            select(func.setval(sequence, func.greatest(func.nextval(sequence), largest)))
-        )
+def _advance_ids(connection: Connection, kind: Kind) -> None:
+    """Leave out those that others had there who did not come along: their phones hold tokens that
+    would open what somebody else has here.
+    """
+    beyond = largest_id(connection, kind.staged) + IDS_LEFT_OUT
+    if beyond > last_id(connection, kind.target):
+        move_ids_to(connection, kind.target, beyond)

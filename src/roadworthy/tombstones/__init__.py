@@ -11,16 +11,20 @@ from roadworthy.tombstones.queries import (
     bury_tokens,
     closed_user_ids,
     find_changed_passwords,
+    find_lineage,
     forget_backup_folders,
+    go_on_as,
     purge_tombstones,
     remember_backup_folder,
 )
-from roadworthy.tombstones.tombstone import Tombstone, is_spent
+from roadworthy.tombstones.tombstone import Complete, Noted, Tombstone, is_spent
 
 __all__ = [
     "COPY",
+    "Complete",
     "Copy",
     "Keeper",
+    "Noted",
     "Tombstone",
     "add_tombstones",
     "bring_up_to_date",
@@ -31,7 +35,9 @@ __all__ = [
     "bury_tokens",
     "closed_user_ids",
     "find_changed_passwords",
+    "find_lineage",
     "forget_backup_folders",
+    "go_on_as",
     "is_spent",
     "purge_tombstones",
     "read_copy",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from roadworthy.disk import sync_folder
-from roadworthy.tombstones.tombstone import Complete, Tombstone, as_line, from_line
+from roadworthy.tombstones.tombstone import Complete, Noted, Tombstone, as_line, from_line, noted
 
 COPY = "tombstones"
 """The file's name."""
@@ -28,15 +28,15 @@ SAID_EVERY = timedelta(hours=1)
 class Found(NamedTuple):
     """What a copy says."""
 
-    tombstones: list[Tombstone]
-    complete_to: datetime | None
-    """It has all that ended until then; `None`: nobody knows."""
+    tombstones: list[Noted]
+    complete: list[Complete]
     unread: int
     """Lines that say nothing."""
 
 
 class Copy:
-    """The file at `path`, which several processes may bring up to date at once.
+    """The file at `path`, which several processes may bring up to date at once, of one database or
+    of several.
 
     Not made unless `make`: a folder without it may be a disk that is not mounted.
     """
@@ -44,12 +44,18 @@ class Copy:
     def __init__(self, path: Path, *, make: bool):
         self.path = path
         self._make = make
+        self._lineage: tuple[str, ...] = ("",)
         self._ids: set[int] = set()
         self._complete_to: datetime | None = None
         self._forget()
 
-    def look(self) -> int:
-        """Read what is new in it: the id beyond which it may lack some. Raises `OSError`."""
+    def look(self, lineage: Sequence[str]) -> int:
+        """Read what is new in it: the id beyond which it may lack some of the database whose own
+        name is the last of `lineage`. Raises `OSError`.
+        """
+        if self._lineage != tuple(lineage):
+            self._lineage = tuple(lineage)
+            self._forget()
         with self._open() as file:
             self._read(file)
         return self._settled
@@ -65,7 +71,8 @@ class Copy:
         """
         with self._open() as file:
             self._read_alone(file)
-            self._write(file, [each for each in tombstones if each.id not in self._ids])
+            new = (each for each in tombstones if each.id not in self._ids)
+            self._write(file, [noted(each, self._database) for each in new])
 
     def is_complete(self, to: datetime) -> None:
         """Say that it has all that ended until then; now and then is enough. Raises `OSError`."""
@@ -74,7 +81,7 @@ class Copy:
         with self._open() as file:
             self._read_alone(file)
             if not self._is_said(to):
-                self._write(file, [Complete(to)])
+                self._write(file, [Complete(to, self._database, self._lineage[:-1])])
 
     def has(self, newest: int) -> None:
         """It is up to date to the id `newest`; after a while no smaller one can come."""
@@ -83,6 +90,10 @@ class Copy:
         while self._newest[0][0] <= now - SETTLED_SECONDS:
             self._settled = self._newest.popleft()[1]
         self._ids = {each for each in self._ids if each > self._settled}
+
+    @property
+    def _database(self) -> str:
+        return self._lineage[-1]
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[FileIO]:
@@ -103,7 +114,7 @@ class Copy:
             fcntl.flock(file, fcntl.LOCK_EX)
         self._read(file)
 
-    def _write(self, file: FileIO, said: Sequence[Tombstone | Complete]) -> None:
+    def _write(self, file: FileIO, said: Sequence[Noted | Complete]) -> None:
         if said:
             start = b"" if self._is_at_line_start(file) else b"\n"
             file.write(start + b"".join(map(as_line, said)))
@@ -122,10 +133,12 @@ class Copy:
                 self._last = line
                 self._note(from_line(line))
 
-    def _note(self, said: Tombstone | Complete | None) -> None:
-        if isinstance(said, Tombstone):
+    def _note(self, said: Noted | Complete | None) -> None:
+        if said is None or said.database != self._database:
+            return
+        if isinstance(said, Noted):
             self._ids.add(said.id)
-        elif said is not None:
+        else:
             self._complete_to = said.complete_to
 
     def _goes_on(self, file: FileIO) -> bool:
@@ -147,16 +160,14 @@ class Copy:
 
 def read_copy(path: Path) -> Found:
     """What a copy says. Raises `OSError`."""
-    tombstones: list[Tombstone] = []
-    complete_to = None
-    unread = 0
+    found = Found([], [], 0)
     with path.open("rb") as lines:
         for line in lines:
             said = from_line(line)
             if said is None:
-                unread += 1
-            elif isinstance(said, Tombstone):
-                tombstones.append(said)
+                found = found._replace(unread=found.unread + 1)
+            elif isinstance(said, Noted):
+                found.tombstones.append(said)
             else:
-                complete_to = said.complete_to
-    return Found(tombstones, complete_to, unread)
+                found.complete.append(said)
+    return found

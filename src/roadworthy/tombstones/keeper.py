@@ -14,6 +14,7 @@ from roadworthy.tombstones.copy import COPY, Copy
 from roadworthy.tombstones.queries import (
     MOST_AT_ONCE,
     find_backup_folders,
+    find_lineage,
     find_tombstone_ids,
     find_tombstones,
 )
@@ -113,7 +114,8 @@ class Keeper:
 async def bring_up_to_date(database: Database, copy: Copy) -> None:
     """Add to `copy` what it lacks. Raises `OSError`, `Unavailable` and `Busy`."""
     now = datetime.now(UTC)
-    after = await asyncio.to_thread(copy.look)
+    lineage = await database.report(find_lineage)
+    after = await asyncio.to_thread(copy.look, lineage)
     ids = await database.report(find_tombstone_ids, after)
     missing = iter(copy.lacks(ids))
     while some := list(islice(missing, MOST_AT_ONCE)):

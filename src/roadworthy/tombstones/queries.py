@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-import msgspec
-from sqlalchemy import Select, delete, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, delete, func, insert, literal, select
 
 from roadworthy.database import Connection
 from roadworthy.jobs import delete_some
-from roadworthy.tombstones.tables import backup_folders, tombstones
+from roadworthy.tombstones.tables import backup_folders, lineage, tombstones
 from roadworthy.tombstones.tombstone import Tombstone
 
 MOST_AT_ONCE = 1000
+
+_CONTENT = tuple(name for name in Tombstone.__struct_fields__ if name != "id")
 
 MOST_FOLDERS = 32
 """Into which backups went last: whoever makes a folder for each day keeps a month of them right."""
@@ -51,12 +51,25 @@ def bury_account(connection: Connection, user_id: int, now: datetime) -> None:
 
 
 def add_tombstones(connection: Connection, found: Iterable[Tombstone]) -> None:
-    """Those of a copy, as they are; what is there already stays."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    rows = [msgspec.structs.asdict(tombstone) for tombstone in found]
+    """Those of copies, with ids of their own; what is there already stays."""
+    columns = [tombstones.c[name] for name in _CONTENT]
+    there = {tuple(row) for row in connection.execute(select(*columns))}
+    new = dict.fromkeys(tuple(getattr(each, name) for name in _CONTENT) for each in found)
+    rows = [dict(zip(_CONTENT, each, strict=True)) for each in new if each not in there]
     if rows:
-        statement = dialect.insert(tombstones).on_conflict_do_nothing(index_elements=["id"])
-        connection.execute(statement, rows)
+        connection.execute(insert(tombstones), rows)
+
+
+def find_lineage(connection: Connection) -> list[str]:
+    """The names of the databases that this one was restored from, the oldest first, and its own."""
+    names = select(lineage.c.name).order_by(lineage.c.position)
+    return list(connection.execute(names).scalars())
+
+
+def go_on_as(connection: Connection, name: str) -> None:
+    """It is another database from now on, which came from what it was."""
+    position = select(func.coalesce(func.max(lineage.c.position), 0) + 1).scalar_subquery()
+    connection.execute(insert(lineage).values(name=name, position=position))
 
 
 def find_tombstone_ids(connection: Connection, after: int) -> list[int]:

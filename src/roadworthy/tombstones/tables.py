@@ -22,3 +22,10 @@ backup_folders = Table(
     Column("folder", Text, primary_key=True),  # of one of the last backups
     Column("backed_up_at", Instant, nullable=False),
 )
+
+lineage = Table(
+    "lineage",
+    metadata,
+    Column("name", Text, primary_key=True),  # random; the last is this database's
+    Column("position", BigInteger, nullable=False),  # those before: of the backups it came from
+)

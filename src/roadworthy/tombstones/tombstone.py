@@ -5,7 +5,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-T = TypeVar("T", "Tombstone", "Complete")
+T = TypeVar("T", "Noted", "Complete")
 
 
 class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,10 +23,23 @@ class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True):
     happened_at: datetime | None = None
 
 
-class Complete(msgspec.Struct, frozen=True):
-    """That a copy has all that ended until `complete_to`."""
+class Noted(Tombstone, frozen=True, omit_defaults=True):
+    """One of the database of that name; an older release did not say of which."""
+
+    database: str | None = None
+
+
+class Complete(msgspec.Struct, frozen=True, omit_defaults=True):
+    """That a copy has all that ended until `complete_to` in `database`, which came from `of`."""
 
     complete_to: datetime
+    database: str | None = None
+    of: tuple[str, ...] = ()
+
+
+def noted(tombstone: Tombstone, database: str) -> Noted:
+    """The same, of `database`."""
+    return Noted(**msgspec.structs.asdict(tombstone), database=database)
 
 
 def is_spent(tombstone: Tombstone, now: datetime) -> bool:
@@ -34,12 +47,12 @@ def is_spent(tombstone: Tombstone, now: datetime) -> bool:
     return tombstone.expires_at is not None and tombstone.expires_at <= now
 
 
-def as_line(said: Tombstone | Complete) -> bytes:
+def as_line(said: Noted | Complete) -> bytes:
     """How a copy has it, with the line's end."""
     return _ENCODER.encode(said) + b"\n"
 
 
-def from_line(line: bytes) -> Tombstone | Complete | None:
+def from_line(line: bytes) -> Noted | Complete | None:
     """What a line of a copy says; `None` when it says nothing, as one that was cut off."""
     return _decoded(line, _TOMBSTONES) or _decoded(line, _COMPLETE)
 
@@ -52,7 +65,7 @@ def _decoded(line: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
     return said if _could_be(said) else None
 
 
-def _could_be(said: Tombstone | Complete) -> bool:
+def _could_be(said: Noted | Complete) -> bool:
     if isinstance(said, Complete):
         return said.complete_to.year in _YEARS and said.complete_to.tzinfo is not None
     ids = (said.id, 1 if said.user_id is None else said.user_id)
@@ -65,5 +78,5 @@ def _could_be(said: Tombstone | Complete) -> bool:
 _LARGEST_ID = 2**62
 _YEARS = range(1970, 9000)
 _ENCODER = msgspec.json.Encoder()
-_TOMBSTONES = msgspec.json.Decoder(Tombstone)
+_TOMBSTONES = msgspec.json.Decoder(Noted)
 _COMPLETE = msgspec.json.Decoder(Complete)
