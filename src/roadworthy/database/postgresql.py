@@ -96,9 +96,13 @@ def postgresql_engine(
             command_timeout=statement_seconds,
             server_settings={"timezone": "UTC", "application_name": f"roadworthy {os.getpid()}"},
         )
-        await connection.execute(_LASTING)
-        if statement_seconds is not None:
-            await connection.execute(_BOUND_LOCKS)
+        try:
+            await connection.execute(_LASTING)
+            if statement_seconds is not None:
+                await connection.execute(_BOUND_LOCKS)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     return create_async_engine(
@@ -182,7 +186,7 @@ class _Connections:
     async def close(self) -> None:
         """Wait for what is under way, then let go of every connection."""
         for _ in range(CONNECTIONS):
-            await self._take_place(STATEMENT_SECONDS)
+            await self._take_place(2 * STATEMENT_SECONDS)
         for kept in self._idle:
             await _discard(kept)
         self._idle.clear()
