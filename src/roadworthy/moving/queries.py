@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, Text, cast, exists, func, insert, literal, select, text
+from sqlalchemy import Text, cast, exists, func, insert, literal, select, text
 
 from roadworthy.database import IDS_LEFT_OUT, Connection, largest_id, last_id, move_ids_to
 from roadworthy.moving.kinds import Kind, Refusals
