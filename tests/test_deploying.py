@@ -23,6 +23,7 @@ from tests.support.ports import free_port
 from tests.support.scan import hold_nothing_weak
 from tests.support.service import STOP_SECONDS, Service, environment, wait_until_ready
 from tests.support.tables import Tables, open_tables
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "docs" / "roadworthy.service"
@@ -148,6 +149,7 @@ class Proxied:
     url: str
     trusted: Path
     tables: Tables
+    log: Path
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +171,7 @@ def proxied(
                 "listen 80;": f"listen 127.0.0.1:{plain};",
                 "    listen [::]:443 ssl http2;\n": "",
                 "    listen [::]:80;\n": "",
+                "/var/log/nginx/roadworthy.log": str(folder / "log"),
             },
         )
     )
@@ -178,7 +181,7 @@ def proxied(
     tables = open_tables(place.url)
     try:
         _wait_for(secure, process)
-        yield Proxied(f"https://127.0.0.1:{secure}", pair.certificate, tables)
+        yield Proxied(f"https://127.0.0.1:{secure}", pair.certificate, tables, folder / "log")
     finally:
         process.send_signal(signal.SIGQUIT)
         process.wait(STOP_SECONDS)
@@ -227,6 +230,23 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         assert time.monotonic() < until, "nginx does not listen"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        ("/account/confirmation?confirmation_token=secret", "GET /account/confirmation"),
+        ("/account/export?token=secret", "GET /account/export"),
+        ("/api/v1/files/secret/front.png", "GET /api/v1/files/-"),
+        ("/rails/active_storage/disk/secret", "GET /rails/active_storage/disk/-"),
+    ],
+)
+def test_the_proxy_logs_nothing_that_opens_something(
+    proxy: Client, proxied: Proxied, path: str, logged: str
+) -> None:
+    proxy.send("GET", path)
+    wait_until(lambda: logged in proxied.log.read_text(), "a line of the log")
+    assert "secret" not in proxied.log.read_text()
 
 
 def test_through_the_proxy_the_documented_request_gives_the_documented_response(

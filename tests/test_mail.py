@@ -13,7 +13,7 @@ import pytest
 from roadworthy.mail import CannotBeAddressed, Letter, Outbox
 from roadworthy.mail import SMTPServer as Sender
 from roadworthy.mail.address import mailable
-from roadworthy.mail.delivery import Undeliverable, in_thread
+from roadworthy.mail.delivery import PutOff, Undeliverable, in_thread
 from roadworthy.mail.letter import message_of
 from tests.conftest import Place
 from tests.support.client import Client
@@ -240,7 +240,7 @@ def test_a_refusal_for_good_is_told_from_one_for_now(
     with pytest.raises(Undeliverable, match=r"^550 5\.1\.1 no such user$"):
         deliver(sender)
     server.refusal = "451 4.7.1 try again later"
-    with pytest.raises(OSError, match="try again later"):
+    with pytest.raises(PutOff, match=r"^451 4\.7\.1 try again later$"):
         deliver(sender)
 
 

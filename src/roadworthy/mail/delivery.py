@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from roadworthy.mail.address import mailable
 
 Deliver = Callable[[EmailMessage], Awaitable[None]]
-"""Raises `Undeliverable`, and `OSError` when it may be tried again."""
+"""Raises `Undeliverable`, and `PutOff` or `OSError` when it may be tried again."""
 
 SMTP_SECONDS = 20
 """For each answer of the server."""
@@ -29,6 +29,10 @@ _PERMANENT = range(500, 600)
 
 class Undeliverable(Exception):
     """The letter was refused for good; the message is the server's."""
+
+
+class PutOff(Exception):
+    """The server asked to have it again later; the message is the server's."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,9 @@ def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
     try:
         server.send_message(message, *_envelope(message))
     except smtplib.SMTPRecipientsRefused as refused:
-        _raise_if_permanent(*next(iter(refused.recipients.values())))
-        raise
+        raise _refusal(*next(iter(refused.recipients.values()))) from None
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refused:
-        _raise_if_permanent(refused.smtp_code, refused.smtp_error)
-        raise
+        raise _refusal(refused.smtp_code, refused.smtp_error) from None
     except smtplib.SMTPNotSupportedError:
         raise Undeliverable("the server takes no address in other letters") from None
 
@@ -119,10 +121,10 @@ def _envelope(message: EmailMessage) -> tuple[str, str]:
     return mailable(f"{sender.username}@{sender.domain}"), mailable(f"{to.username}@{to.domain}")
 
 
-def _raise_if_permanent(code: int, said: bytes | str) -> None:
-    if code in _PERMANENT:
-        words = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-        raise Undeliverable(f"{code} {words}")
+def _refusal(code: int, said: bytes | str) -> Undeliverable | PutOff:
+    """In the server's words alone: an exception's own name who should have got it."""
+    words = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return (Undeliverable if code in _PERMANENT else PutOff)(f"{code} {words}")
 
 
 def _is_local(host: str) -> bool:

@@ -54,7 +54,7 @@ class Dump:
         if fault:
             raise NotADump(f"its first line {fault}")
         columns = [name.strip() for name in names]
-        repeated = next((name for name in columns if columns.count(name) > 1), None)
+        repeated = next((name for name in columns if name and columns.count(name) > 1), None)
         if repeated is not None:
             raise NotADump(f"its first line names a column twice: {printable(repeated)}")
         return columns
