@@ -1,7 +1,7 @@
 """What other features ask of this one: take files in, check them for their places, link to them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from roadworthy.documents.access import Viewer
@@ -11,7 +11,7 @@ from roadworthy.documents.handing_in import HandingIn
 from roadworthy.documents.links import Links, Outlook, window_at
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Wanted
-from roadworthy.wire import FormLimits, Request, is_form, received_form
+from roadworthy.wire import FormLimits, Request, Response, is_form, received_form
 from roadworthy.wire.messages import MOST_BODY_BYTES
 
 MOST_FORM_FILES = 40
@@ -36,23 +36,22 @@ class Documents:
         self._public_url = public_url
         self._clock = clock
 
-    @asynccontextmanager
-    async def received(self, request: Request, user_id: int) -> AsyncIterator[None]:
-        """While it lasts, the request has its body, and files that came with it are on disk.
-
-        Raises a 400, 408, 413, 429 or 503 `Refusal`.
+    async def with_body(
+        self, request: Request, user_id: int, answer: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """What `answer` gives once the request has its body, and files that came with it are on
+        disk. Raises a 400, 408, 413, 429 or 503 `Refusal`.
         """
         if not is_form(request):
             await request.body()
-            yield
-            return
+            return await answer()
         most = self._files.most_bytes
         limits = FormLimits(most, FORM_FILES * most + MOST_BODY_BYTES, MOST_FORM_FILES)
         async with (
             self._files.room_for(user_id),
             received_form(request, self._files.storage.spool, limits),
         ):
-            yield
+            return await answer()
 
     def checked(
         self, user_id: int, profile_id: int | None, wanted: Wanted

@@ -1,7 +1,7 @@
 """`/api/v1/users/profile`: the signed-in driver's own profile."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -83,10 +83,12 @@ class ProfileRoutes:
 
     async def create(self, request: Request) -> Response:
         """Complete a driver's registration."""
-        async with self._received(request) as driver:
-            return await self._idempotency.once(
+        return await self._with_body(
+            request,
+            lambda driver: self._idempotency.once(
                 request, driver.id, lambda keep: self._create(request, driver, keep)
-            )
+            ),
+        )
 
     async def _create(self, request: Request, driver: Driver, keep: Keep | None) -> Response:
         fields, wanted = judge_profile(await _given(request), every=True)
@@ -148,8 +150,7 @@ class ProfileRoutes:
 
     async def change(self, request: Request) -> Response:
         """Change the fields that are given."""
-        async with self._received(request) as driver:
-            return await self._change(request, driver)
+        return await self._with_body(request, lambda driver: self._change(request, driver))
 
     async def _change(self, request: Request, driver: Driver) -> Response:
         profile_id, _, _ = _profile_of(driver)
@@ -184,18 +185,22 @@ class ProfileRoutes:
             raise TokenRefused("revoked token")
         return driver
 
-    @asynccontextmanager
-    async def _received(self, request: Request) -> AsyncIterator[Driver]:
-        """Who asks, while the request has its body; looked up again after one that was long in
-        coming, as they may have signed out since.
+    async def _with_body(
+        self, request: Request, answer: Callable[[Driver], Awaitable[Response]]
+    ) -> Response:
+        """What `answer` gives for who asks, once the body is here; looked up again after one that
+        was long in coming, as they may have signed out since.
         """
         driver = await self._driver(request)
         if driver.profile_id is None and request.method != "POST":
             raise NotFound
         began = time.monotonic()
-        async with self._documents.received(request, driver.id):
+
+        async def answered() -> Response:
             is_brief = time.monotonic() - began < BRIEF_SECONDS
-            yield driver if is_brief else await self._driver(request)
+            return await answer(driver if is_brief else await self._driver(request))
+
+        return await self._documents.with_body(request, driver.id, answered)
 
     @asynccontextmanager
     async def _checked(

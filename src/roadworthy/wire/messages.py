@@ -91,6 +91,7 @@ class Request:
         "_to_come",
         "_trusted_proxies",
         "captured",
+        "declared_bytes",
         "form",
         "headers",
         "id",
@@ -119,12 +120,12 @@ class Request:
         self._body: bytes | None = None
         self._held = 0
         self._place = ""
+        self.declared_bytes = self._declared_bytes()
+        """How long the body is; `None` when only its end will tell (RFC 9112, 6.3)."""
         self._to_come = self.declared_bytes
         self._is_received = self._to_come == 0
 
-    @property
-    def declared_bytes(self) -> int | None:
-        """How long the body is; `None` when only its end will tell (RFC 9112, 6.3)."""
+    def _declared_bytes(self) -> int | None:
         if b"transfer-encoding" in self.headers:
             return None
         digits = self.headers.get(b"content-length", b"").lstrip(b"0")
