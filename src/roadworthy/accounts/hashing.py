@@ -4,7 +4,7 @@ It steps back for whoever answers requests. A thread could not: with a low prior
 waiting for a processor while it holds the interpreter (measured: reads took eight times as long).
 
 Its first line of input is the pepper of Devise's digests, as JSON: what a process is started with
-can be read by others. Each line after it is a request, `[password]` or `[password, digests,
+can be read by others. Each line after it is a request, `[password]` or `[password, digests, own,
 renew]`, and its answer is one line: the digest, or what `verify` says. It ends when its input does,
 also in the middle of a line, and when nobody takes its answer: who asked was killed.
 """
@@ -45,14 +45,15 @@ class Hashing:
         self,
         password: str,
         digests: list[str],
+        own: int,
         renew: bool,  # noqa: FBT001 -- as it comes, in a line
     ) -> tuple[bool, str | None]:
-        """Whether the first of `digests` is of `password`; with `renew`, a new one if it is.
+        """Whether `password` is of the digest number `own`; with `renew`, a new one if it is.
 
-        If it is not, the others are verified as well, for the time that takes.
+        If it is not, all are verified, for the time that takes.
         """
-        for digest in digests:
-            if self._is_of(password, digest) and digest is digests[0]:
+        for number, digest in enumerate(digests):
+            if self._is_of(password, digest) and number == own:
                 return True, self.digest(password) if renew else None
         return False, None
 

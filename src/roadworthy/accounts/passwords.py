@@ -80,13 +80,20 @@ class Passwords:
         for process in self._started:
             await process.stop()
 
-    def kinds(self, kind: str | None) -> list[str]:
-        """Digests of nobody: one of each kind that is in use, but for `kind`."""
-        return [nobodys_digest(each) for each in sorted(self._kinds) if each != kind]
+    def one_of_each(self, digest: str | None, kind: str | None) -> tuple[list[str], int]:
+        """Digests of each kind that is in use: `digest`, which is of `kind`, and nobody's for the
+        others; and its number among them, -1 without one.
 
-    def saw(self, kind: str) -> None:
-        """It is in use, too."""
-        self._kinds.add(kind)
+        Always in the same order, as the next is slower or faster for what the last did to caches.
+        """
+        if kind:
+            self._kinds.add(kind)
+        kinds = [TODAY, *sorted(self._kinds - {TODAY})]
+        own = kinds.index(kind) if kind else -1
+        digests = [nobodys_digest(each) for each in kinds]
+        if digest and kind:
+            digests[own] = digest
+        return digests, own
 
     async def ask(self, site: str, *question: object) -> Any:
         """What a process answers to `question`. Raises a 503 `Refusal` when too many wait."""
@@ -147,12 +154,11 @@ class Line:
         Raises a 503 `Refusal` when too many wait.
         """
         kind = kind_of(digest) if digest else None
-        if kind:
-            self._passwords.saw(kind)
-        others = self._passwords.kinds(kind)
-        digests = [digest, *others] if kind else others
-        is_right, renewed = await self._passwords.ask(self._site, password, digests, kind != TODAY)
-        return (True, renewed) if is_right and kind else (False, None)
+        digests, own = self._passwords.one_of_each(digest, kind)
+        is_right, renewed = await self._passwords.ask(
+            self._site, password, digests, own, kind != TODAY
+        )
+        return is_right, renewed
 
 
 class _Process:
