@@ -86,6 +86,25 @@ def test_a_statement_that_fails_is_undone_alone(
         assert not isinstance(failed, Unavailable), "the database is well"
 
 
+def test_one_statement_undoes_itself(tmp_path: Path) -> None:
+    """All that it had done; what is committed with it stays."""
+
+    async def work(database: Database) -> tuple[list[object], list[int]]:
+        answers = await asyncio.gather(
+            database.write_one(insert, 1),
+            database.write_one(execute, "INSERT INTO numbers VALUES (7), (8), (1)"),
+            database.write(insert_and_fail, 2),
+            database.write_one(insert, 3),
+            return_exceptions=True,
+        )
+        return list(answers), await database.read(numbers)
+
+    answers, kept = use(tmp_path, work)
+
+    assert kept == [1, 3]
+    assert [isinstance(answer, Exception) for answer in answers] == [False, True, True, False]
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -36,12 +36,14 @@ _WAIT = "PRAGMA busy_timeout = 5000"
 class _Write:
     run: Callable[[Connection], Any]
     answer: asyncio.Future[Any]
+    is_one: bool
     result: Any = None
     error: BaseException | None = None
 
 
 class GroupCommit:
-    """Runs each write in a savepoint of one transaction; one that fails is undone alone.
+    """Runs each write in a savepoint of one transaction; one that fails is undone alone. What is
+    one statement needs none.
 
     `path` is the database's file; writers of all processes queue on another one beside it.
     `on_outage` is called with what ails the database when that is found out.
@@ -64,13 +66,16 @@ class GroupCommit:
         """How many writes wait for a commit."""
         return len(self._waiting)
 
-    async def run(self, write: Callable[[Connection], T]) -> T:
-        """What `write` returns, once it is durable. Raises `Busy` and `Unavailable`."""
+    async def run(self, write: Callable[[Connection], T], *, is_one: bool = False) -> T:
+        """What `write` returns, once it is durable. Raises `Busy` and `Unavailable`.
+
+        What `is_one` statement needs no savepoint: if it fails, SQLite undoes it.
+        """
         if len(self._waiting) >= MOST_WAITING:
             raise Busy
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(_Write(write, answer))
+        self._waiting.append(_Write(write, answer, is_one))
         if self._at_work is None:
             self._at_work = loop.create_task(self._work())
         return await answer
@@ -164,15 +169,18 @@ class GroupCommit:
 
 
 def _run(write: _Write, connection: Connection, driver: sqlite3.Connection) -> None:
-    driver.execute("SAVEPOINT one")
+    if not write.is_one:
+        driver.execute("SAVEPOINT one")
     try:
         write.result = write.run(connection)
     except Exception as error:
         if not driver.in_transaction or outage_reason(error):
             raise  # all of them are undone
         write.error = error
-        driver.execute("ROLLBACK TO one")
-    driver.execute("RELEASE one")
+        if not write.is_one:
+            driver.execute("ROLLBACK TO one")
+    if not write.is_one:
+        driver.execute("RELEASE one")
 
 
 def _answer(batch: list[_Write]) -> None:

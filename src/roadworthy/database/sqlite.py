@@ -86,7 +86,9 @@ class SQLite(Database):
         return await self._writer.run(lambda connection: query(connection, *args, **kwargs))
 
     async def write_one(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.write(query, *args, **kwargs)
+        return await self._writer.run(
+            lambda connection: query(connection, *args, **kwargs), is_one=True
+        )
 
     async def close(self) -> None:
         self._stop_sampling()
