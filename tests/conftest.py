@@ -97,11 +97,6 @@ class Filing:
         return {path.name for path in (folder / "files").glob("??/??/*")}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first, so that nobody is left waiting for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_schemathesis.py")
-
-
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     cluster = Cluster()

@@ -162,6 +162,7 @@ class GroupCommit:
     def _disconnect(self) -> None:
         """Closing also undoes what was not committed; the next turn is in the line that then is."""
         if self._connection is not None:
+            self._files.leave()
             self._connection.close()
             self._connection = None
             self._files.release()

@@ -26,6 +26,8 @@ class HeldFiles:
         self._main: _Identity = None
         self._found: tuple[_Identity, ...] | None = None
         self._connections = 0
+        self._open = 0
+        """Of those, the ones that are connected, and not about to close."""
         self._log_is_other = False
         self._again_at = 0.0
         self._lock = threading.Lock()
@@ -53,8 +55,25 @@ class HeldFiles:
     def note(self) -> None:
         """After connecting, which makes a log and an index where there are none."""
         with self._lock:
+            self._open += 1
             if self._found is None:
                 self._found = (self._main, *map(_identity, self._paths[1:]))
+
+    def leave(self) -> None:
+        """Before closing: with the last connection SQLite takes the log and its index away."""
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._found = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Around the use of a connection, once there is one."""
+        self.note()
+        try:
+            yield
+        finally:
+            self.leave()
 
     def release(self) -> None:
         """After the connection was closed."""

@@ -73,8 +73,11 @@ class SQLite(Database):
     async def report(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def unit() -> T:
             try:
-                with self._files.held(), self._engine.connect() as connection:
-                    self._files.note()
+                with (
+                    self._files.held(),
+                    self._engine.connect() as connection,
+                    self._files.noted(),
+                ):
                     return query(connection, *args, **kwargs)
             except (DBAPIError, sqlite3.Error, FileNotFoundError) as error:
                 self._raise_outage(error)
@@ -107,6 +110,7 @@ class SQLite(Database):
 
     def _forget_reader(self) -> None:
         if self._reader is not None:
+            self._files.leave()
             self._reader.close()
             self._reader = None
             self._files.release()

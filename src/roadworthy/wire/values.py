@@ -22,6 +22,8 @@ SPACES += "\u2028\u2029\u202f\u205f\u3000"
 """What is blank to the original: Unicode's White_Space, where Python's own idea has four more."""
 
 _NOT_GIVEN = object()
+_NO_VALUES = (list, dict, *FILES)
+"""Given where a value should be, they count as not given."""
 
 _DAY = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
 _CLOCK = r"(?P<clock>\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)"
@@ -66,7 +68,7 @@ class Fields:
 
     def _take(self, name: str, required: bool, judge: Any) -> None:  # noqa: FBT001
         value = self._given.get(name, _NOT_GIVEN)
-        if isinstance(value, (list, dict, *FILES)):
+        if isinstance(value, _NO_VALUES):
             value = _NOT_GIVEN
         if value is _NOT_GIVEN and not (required and self._every):
             return
@@ -122,7 +124,8 @@ def date_value(value: object) -> date | None:
         return None
     if isinstance(value, str) and not isinstance(value, Number):
         match = _YEAR_FIRST.fullmatch(value) or _DAY_FIRST.fullmatch(value)
-        if match and _is_time(match.groupdict().get("clock"), match.groupdict().get("offset")):
+        said = match.groupdict() if match else {}
+        if match and _is_time(said.get("clock"), said.get("offset")):
             return _day(int(match["year"]), int(match["month"]), int(match["day"]))
     raise Refused(NOT_A_DATE)
 
