@@ -221,7 +221,7 @@ class Request:
             if not self._place:
                 self._place = network_of(self.client)
                 _held.give_back("", self._held)
-                more = size
+                self._held, more = 0, size
             _held.take(self._place, more)
         self._held = size
 
