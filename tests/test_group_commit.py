@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 
 from roadworthy.database import Busy, Database, Unavailable, group_commit, open_database
 from roadworthy.database.held import HeldFiles
@@ -256,6 +256,6 @@ def test_a_folder_that_is_none_shows_no_database(tmp_path: Path) -> None:
     """Whatever the disk says of it: who looks goes on looking."""
     (tmp_path / "folder").write_text("")
     files = HeldFiles(str(tmp_path / "folder" / "roadworthy.db"))
-    files.take()
-    files.note()
+    connection = files.connect(create_engine("sqlite://"))
     assert files.are_same
+    files.close(connection)

@@ -51,13 +51,6 @@ def cli() -> None:
     """Drivers register, hand in their documents and are cleared to drive."""
 
 
-_latest_tombstones = click.option(
-    "--latest-tombstones",
-    is_flag=True,
-    help="There are no later ones: the service has not run since.",
-)
-
-
 @cli.command()
 @_host
 @_port
@@ -283,6 +276,11 @@ _passphrase_file = click.option(
     type=click.Path(path_type=Path),
     help="Read the passphrase from the first line of FILE.",
     metavar="FILE",
+)
+_latest_tombstones = click.option(
+    "--latest-tombstones",
+    is_flag=True,
+    help="There are no later ones: the service has not run since.",
 )
 
 

@@ -90,13 +90,11 @@ class Throttle:
 
     async def mail(self, letter: str, email: str, client: str) -> None:
         """Call before somebody gets a mail. Raises a 429 `Refusal` when it is too often."""
-        limits = self._settings.mail_limit
-        await self._take(self._counters(letter, _spelt(email), network_of(client), limits))
+        await self._take(self._mail_counters(letter, email, client))
 
     def take_for_mail(self, connection: Connection, letter: str, email: str, client: str) -> None:
         """The same, in the transaction that sends it."""
-        limits, now = self._settings.mail_limit, self._clock()
-        counters = self._counters(letter, _spelt(email), network_of(client), limits)
+        counters, now = self._mail_counters(letter, email, client), self._clock()
         if counters and not take_tries(connection, counters, now):
             raise _too_many(find_wait(connection, counters, now))
 
@@ -117,6 +115,10 @@ class Throttle:
                 await send(self.place(client))
             raise
         await send(None)
+
+    def _mail_counters(self, letter: str, email: str, client: str) -> tuple[Counter, ...]:
+        limits = self._settings.mail_limit
+        return self._counters(letter, _spelt(email), network_of(client), limits)
 
     def _spare_for_mail(self, letter: str, email: str, client: str) -> tuple[Counter, ...]:
         limits = self._settings.mail_limit
@@ -207,7 +209,8 @@ class Throttle:
         if not counters:
             return
         now = self._clock()
-        _require_none_waits(await self._database.read(find_wait, counters, now))  # before a write
+        if wait := await self._database.read(find_wait, counters, now):  # before a write
+            raise _too_many(wait)
         if not await self._database.write_one(take_tries, counters, now):
             raise await self._refusal(counters, now)
 
@@ -233,11 +236,6 @@ def _take_and_do(
     if counters and not take_tries(connection, counters, now):
         return None
     return _Done(then(connection))
-
-
-def _require_none_waits(wait: timedelta) -> None:
-    if wait:
-        raise _too_many(wait)
 
 
 def _too_many(wait: timedelta) -> TooManyRequests:

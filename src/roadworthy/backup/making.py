@@ -81,8 +81,7 @@ def make_backup(
             # Files are never changed, and each is there before its row: the snapshot goes first.
             now = datetime.now(UTC)
             folders = (settings.tombstones_dir, to)
-            with_database(settings.database_url, lambda d: _keep_tombstones(d, folders))
-            lineage = with_database(settings.database_url, lambda d: d.report(find_lineage))
+            lineage = with_database(settings.database_url, lambda d: _keep_tombstones(d, folders))
             copied = _Copied(snapshot, lineage, now)
             made = _write(settings, copied, to, passphrase, begin)
         with_database(
@@ -131,10 +130,11 @@ def _take(lock: int) -> None:
         raise BackupError("another backup is being made: wait for it") from None
 
 
-async def _keep_tombstones(database: Database, folders: tuple[Path, ...]) -> None:
-    """Before there is a backup that would need them."""
+async def _keep_tombstones(database: Database, folders: tuple[Path, ...]) -> list[str]:
+    """Before there is a backup that would need them; the lineage of what they are of."""
     for folder in folders:
         await bring_up_to_date(database, Copy(folder / COPY, make=True))
+    return await database.report(find_lineage)
 
 
 def _write(

@@ -120,23 +120,13 @@ class GroupCommit:
     async def _begin(self) -> tuple[Connection, sqlite3.Connection]:
         await self._turn.take(TURN_SECONDS)
         if self._connection is None:
-            self._connection = await self._connect()
+            self._connection = await self._off_loop(lambda: self._files.connect(self._engine))
         else:
             self._files.require_same()
         driver: Any = self._connection.connection.driver_connection
         # Nobody of ours holds the lock now; somebody else's tool may, for five seconds.
         await self._begin_immediate(driver)
         return self._connection, driver
-
-    async def _connect(self) -> Connection:
-        self._files.take()
-        try:
-            connection = await self._off_loop(self._engine.connect)
-        except BaseException:
-            self._files.release()
-            raise
-        self._files.note()
-        return connection
 
     async def _rescue(self) -> None:
         """Bring home what is in a log that was taken away: it is open here, and nowhere else."""
@@ -162,26 +152,31 @@ class GroupCommit:
     def _disconnect(self) -> None:
         """Closing also undoes what was not committed; the next turn is in the line that then is."""
         if self._connection is not None:
-            self._files.leave()
-            self._connection.close()
+            self._files.close(self._connection)
             self._connection = None
-            self._files.release()
         self._turn.close()
 
 
 def _run(write: _Write, connection: Connection, driver: sqlite3.Connection) -> None:
-    if not write.is_one:
-        driver.execute("SAVEPOINT one")
+    if write.is_one:
+        _attempt(write, connection, driver)
+        return
+    driver.execute("SAVEPOINT one")
+    if not _attempt(write, connection, driver):
+        driver.execute("ROLLBACK TO one")
+    driver.execute("RELEASE one")
+
+
+def _attempt(write: _Write, connection: Connection, driver: sqlite3.Connection) -> bool:
+    """Whether it succeeds. Raises what is the database's fault: then all of them are undone."""
     try:
         write.result = write.run(connection)
     except Exception as error:
         if not driver.in_transaction or outage_reason(error):
-            raise  # all of them are undone
+            raise
         write.error = error
-        if not write.is_one:
-            driver.execute("ROLLBACK TO one")
-    if not write.is_one:
-        driver.execute("RELEASE one")
+        return False
+    return True
 
 
 def _answer(batch: list[_Write]) -> None:

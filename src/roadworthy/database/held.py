@@ -3,8 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
 
 REST_SECONDS = 5
 """Nobody opens a new log before every process has noticed that the old one was taken away, for
@@ -32,17 +32,26 @@ class HeldFiles:
         self._again_at = 0.0
         self._lock = threading.Lock()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Around a connection's life. Raises `FileNotFoundError` before one to other files."""
-        self.take()
+    def connect(self, engine: Engine) -> Connection:
+        """A connection of `engine`, to be closed by `close`. Raises `FileNotFoundError` when it
+        would be to other files than those of the others.
+        """
+        self._take()
         try:
-            yield
-        finally:
-            self.release()
+            connection = engine.connect()
+        except BaseException:
+            self._release()
+            raise
+        self._note()
+        return connection
 
-    def take(self) -> None:
-        """Before connecting. Raises `FileNotFoundError` when it would be to other files."""
+    def close(self, connection: Connection) -> None:
+        """Let it go; before, as with the last one SQLite takes the log and its index away."""
+        self._leave()
+        connection.close()
+        self._release()
+
+    def _take(self) -> None:
         with self._lock:
             if time.monotonic() < self._again_at:
                 raise self._replaced()
@@ -52,31 +61,20 @@ class HeldFiles:
                 self._found = None
                 self._main = _identity(self._paths[0])
 
-    def note(self) -> None:
-        """After connecting, which makes a log and an index where there are none."""
+    def _note(self) -> None:
+        """Connecting makes a log and an index where there are none."""
         with self._lock:
             self._open += 1
             if self._found is None:
                 self._found = (self._main, *map(_identity, self._paths[1:]))
 
-    def leave(self) -> None:
-        """Before closing: with the last connection SQLite takes the log and its index away."""
+    def _leave(self) -> None:
         with self._lock:
             self._open -= 1
             if not self._open:
                 self._found = None
 
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Around the use of a connection, once there is one."""
-        self.note()
-        try:
-            yield
-        finally:
-            self.leave()
-
-    def release(self) -> None:
-        """After the connection was closed."""
+    def _release(self) -> None:
         with self._lock:
             self._connections -= 1
             if not self._connections and self._log_is_other:

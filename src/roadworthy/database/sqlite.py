@@ -60,25 +60,18 @@ class SQLite(Database):
             raise
 
     def _connect_reader(self) -> Connection:
-        self._files.take()
-        try:
-            self._reader = self._reading.connect()
-        except BaseException:
-            self._files.release()
-            raise
-        self._files.note()
+        self._reader = self._files.connect(self._reading)
         self._reader.exec_driver_sql(READER_CACHE)
         return self._reader
 
     async def report(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def unit() -> T:
             try:
-                with (
-                    self._files.held(),
-                    self._engine.connect() as connection,
-                    self._files.noted(),
-                ):
+                connection = self._files.connect(self._engine)
+                try:
                     return query(connection, *args, **kwargs)
+                finally:
+                    self._files.close(connection)
             except (DBAPIError, sqlite3.Error, FileNotFoundError) as error:
                 self._raise_outage(error)
                 raise
@@ -110,10 +103,8 @@ class SQLite(Database):
 
     def _forget_reader(self) -> None:
         if self._reader is not None:
-            self._files.leave()
-            self._reader.close()
+            self._files.close(self._reader)
             self._reader = None
-            self._files.release()
             self._lost()
 
     def _raise_outage(self, error: DBAPIError | sqlite3.Error | FileNotFoundError) -> None:

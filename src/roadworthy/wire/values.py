@@ -125,8 +125,8 @@ def date_value(value: object) -> date | None:
     if isinstance(value, str) and not isinstance(value, Number):
         match = _YEAR_FIRST.fullmatch(value) or _DAY_FIRST.fullmatch(value)
         said = match.groupdict() if match else {}
-        if match and _is_time(said.get("clock"), said.get("offset")):
-            return _day(int(match["year"]), int(match["month"]), int(match["day"]))
+        if said and _is_time(said.get("clock"), said.get("offset")):
+            return _day(int(said["year"]), int(said["month"]), int(said["day"]))
     raise Refused(NOT_A_DATE)
 
 
