@@ -13,8 +13,11 @@ from sqlalchemy import Connection, create_engine, text
 
 from roadworthy.database import Busy, Database, Unavailable, group_commit, open_database
 from roadworthy.database.held import HeldFiles
+from roadworthy.telemetry.metrics import metrics_text
 
 T = TypeVar("T")
+
+COMMITS = "roadworthy_writer_batch_size_count "
 
 
 def use(folder: Path, work: Callable[[Database], Awaitable[T]]) -> T:
@@ -84,6 +87,34 @@ def test_a_statement_that_fails_is_undone_alone(
     for failed in answers[1:4]:
         assert isinstance(failed, Exception)
         assert not isinstance(failed, Unavailable), "the database is well"
+
+
+def test_who_was_answered_shares_the_next_commit(tmp_path: Path) -> None:
+    """Three ask again and again; one comes between, and is not sent off with a commit of its own."""
+
+    async def work(database: Database) -> float:
+        between = list[asyncio.Task[int]]()
+
+        def insert_with_company(connection: Connection, number: int) -> int:
+            between.append(asyncio.ensure_future(database.write(insert, 100)))
+            return insert(connection, number)
+
+        async def ask_again(number: int) -> None:
+            await database.write(insert_with_company if number == 1 else insert, number)
+            await database.write(insert, number + 10)
+
+        before = commits()
+        await asyncio.gather(*map(ask_again, (1, 2, 3)))
+        await between[0]
+        return commits() - before
+
+    assert use(tmp_path, work) == 2
+
+
+def commits() -> float:
+    text = metrics_text().decode()
+    count = next(line for line in text.splitlines() if line.startswith(COMMITS))
+    return float(count.removeprefix(COMMITS))
 
 
 def test_one_statement_undoes_itself(tmp_path: Path) -> None:
