@@ -90,7 +90,7 @@ def test_a_statement_that_fails_is_undone_alone(
 
 
 def test_who_was_answered_shares_the_next_commit(tmp_path: Path) -> None:
-    """Three ask again and again; one comes between, and is not sent off with a commit of its own."""
+    """Three ask again; one comes between, and is not sent off with a commit of its own."""
 
     async def work(database: Database) -> float:
         between = list[asyncio.Task[int]]()

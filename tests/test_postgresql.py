@@ -9,11 +9,13 @@ import asyncpg
 import pytest
 from sqlalchemy import Connection, text
 
-from roadworthy.database import Busy, Database, Unavailable, open_database, postgresql
+from roadworthy.database import Busy, Database, Unavailable, core, open_database, postgresql
 from roadworthy.database.outage import outage_reason
 from tests.conftest import Place
 
 T = TypeVar("T")
+
+SHORT = "SELECT pg_sleep(0.05)"
 
 
 @pytest.fixture
@@ -30,6 +32,11 @@ def silent() -> Iterator[str]:
 
 def execute(connection: Connection, statement: str) -> None:
     connection.execute(text(statement))
+
+
+def execute_often(connection: Connection, statement: str) -> None:
+    for _ in range(9):
+        execute(connection, statement)
 
 
 def count(connection: Connection) -> int:
@@ -69,6 +76,7 @@ def test_more_than_can_wait_are_told_to_come_back(
 
 def test_who_waits_too_long_is_told_to_come_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(core, "SAMPLE_SECONDS", 0.1)
 
     async def work(database: Database) -> list[object]:
         reads = (database.read(execute, "SELECT pg_sleep(0.7)") for _ in range(12))
@@ -82,10 +90,38 @@ def test_who_waits_too_long_is_told_to_come_back(url: str, monkeypatch: pytest.M
     assert [type(each) for each in answers[8:]] == [Busy] * 4
 
 
+def test_a_server_that_falls_silent_keeps_nobody_for_long(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "QUERY_SECONDS", 0.2)
+    monkeypatch.setattr(core, "SAMPLE_SECONDS", 0.1)
+
+    async def work(database: Database) -> list[object]:
+        silent = (
+            database.write(execute, "SELECT pg_sleep(60)"),
+            database.read(execute_often, SHORT),
+            database.read(execute, SHORT),
+        )
+        answers = await asyncio.gather(*silent, return_exceptions=True)
+        await database.read(execute, "SELECT 1")
+        return list(answers)
+
+    answers = list(map(str, use(url, work)))
+
+    assert answers == ["no answer within 0.2 seconds"] * 2 + ["None"]
+
+
 @pytest.mark.parametrize(("asked", "kept"), [("0", "5s"), ("'9s'", "5s"), ("'200ms'", "200ms")])
 def test_nobody_waits_for_a_lock_for_longer_than_a_while(url: str, asked: str, kept: str) -> None:
     """Nor longer than its operator allows."""
     assert _shown(url, "lock_timeout", asked) == kept
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("0", "30s"), ("'1h'", "30s"), ("'9s'", "9s")])
+def test_the_server_goes_on_with_nothing_that_nobody_waits_for(
+    url: str, asked: str, kept: str
+) -> None:
+    assert _shown(url, "statement_timeout", asked) == kept
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def _on_sqlite(path: str, work: Callable[[Apart], T]) -> T:
 
 
 async def _on_postgresql(url: str, work: Callable[[Apart], T]) -> T:
-    engine = postgresql_engine(url, statement_seconds=None)
+    engine = postgresql_engine(url, is_patient=True)
     try:
         async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             return await connection.run_sync(lambda synchronous: work(Apart(synchronous, None)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,13 +30,16 @@ WAIT_SECONDS = 3
 """How long a query may wait for a connection; behind a locked table it would for minutes, and when
 its turn came, who asked would be gone."""
 CONNECT_SECONDS = 5
-STATEMENT_SECONDS = 30
+QUERY_SECONDS = 30
+"""How long a query function keeps a connection, with all its statements."""
 
-_BOUND_LOCKS = """
-SELECT set_config('lock_timeout', '5s', false)
-FROM pg_settings WHERE name = 'lock_timeout' AND setting::int NOT BETWEEN 1 AND 5000
+_BOUND_STATEMENTS = """
+SELECT set_config(name, most || 'ms', false) FROM pg_settings
+JOIN (VALUES ('lock_timeout', 5000), ('statement_timeout', 30000)) AS bound (name, most)
+USING (name) WHERE setting::int NOT BETWEEN 1 AND most
 """
-"""Who waits for a table or row that is locked keeps a connection."""
+"""Who waits for a table or row that is locked keeps a connection; and the server is not to go on
+with what nobody waits for."""
 
 _LASTING = """
 SELECT set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, false)
@@ -60,8 +64,9 @@ class PostgreSQL(Database):
         self._start_sampling()
 
     def sample(self) -> None:
-        self._readers.sample()
-        self._writers.sample()
+        for connections in (self._readers, self._writers):
+            connections.sample()
+            connections.end_what_is_late()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._readers.run(query, *args, **kwargs)
@@ -82,10 +87,11 @@ class PostgreSQL(Database):
         await self._engine.dispose()
 
 
-def postgresql_engine(
-    url: str, *, statement_seconds: float | None = STATEMENT_SECONDS
-) -> "AsyncEngine":
-    """An engine for `url`, which asyncpg itself reads: libpq's `sslmode` and the like work."""
+def postgresql_engine(url: str, *, is_patient: bool = False) -> "AsyncEngine":
+    """An engine for `url`, which asyncpg itself reads: libpq's `sslmode` and the like work.
+
+    One that `is_patient` gives a statement all the time it takes.
+    """
     # It brings the ORM along, for which no process that serves from SQLite should have to wait.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
@@ -93,13 +99,12 @@ def postgresql_engine(
         connection = await asyncpg.connect(
             url,
             timeout=CONNECT_SECONDS,
-            command_timeout=statement_seconds,
             server_settings={"timezone": "UTC", "application_name": f"roadworthy {os.getpid()}"},
         )
         try:
             await connection.execute(_LASTING)
-            if statement_seconds is not None:
-                await connection.execute(_BOUND_LOCKS)
+            if not is_patient:
+                await connection.execute(_BOUND_STATEMENTS)
         except BaseException:
             connection.terminate()
             raise
@@ -128,7 +133,7 @@ def _in_transaction(
     return result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
     """A connection as SQLAlchemy's two faces and the driver know it."""
 
@@ -137,8 +142,24 @@ class _Kept:
     driver: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Who waits for a connection, and until when."""
+
+    came: asyncio.Future[None]
+    deadline: float
+
+    @property
+    def has_come(self) -> bool:
+        return self.came.done() and not self.came.cancelled() and not self.came.exception()
+
+
 class _Connections:
-    """At most `CONNECTIONS`; the one used last goes first, as its statements are warm."""
+    """At most `CONNECTIONS`; the one used last goes first, as its statements are warm.
+
+    Whether anybody has waited for too long is looked at now and then, not by a timer for each: two
+    of them took a tenth of a create's processor time.
+    """
 
     def __init__(
         self,
@@ -152,19 +173,22 @@ class _Connections:
         self._complaints = complaints
         self._on_loss = on_loss
         self._idle: list[_Kept] = []
+        self._at_work: dict[_Kept, float] = {}
+        """By when each has to be done."""
         self._in_use = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[_Turn] = deque()
 
     async def run(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._take_place(WAIT_SECONDS)
         kept: _Kept | None = None
         try:
             kept = await self._connection()
+            self._at_work[kept] = time.monotonic() + QUERY_SECONDS
             result = await greenlet_spawn(
                 lambda connection: query(connection, *args, **kwargs), kept.synchronous
             )
         except BaseException as error:
-            reason = _reason(error, is_connected=kept is not None)
+            reason = self._reason(error, kept)
             if reason is not None:
                 self._on_loss()
             if kept is not None:
@@ -181,12 +205,36 @@ class _Connections:
             self._idle.append(kept)
             return result
         finally:
+            if kept is not None:
+                del self._at_work[kept]
             self._leave_place()
+
+    def _reason(self, error: BaseException, kept: _Kept | None) -> str | None:
+        """What ails the server: no statement of ours can be at fault before there is a connection.
+
+        What was ended for being late says only that its connection is gone.
+        """
+        if kept is None:
+            return driver_words(error) if isinstance(error, Exception) else None
+        reason = outage_reason(error)
+        is_late = reason is not None and time.monotonic() > self._at_work[kept]
+        return f"no answer within {QUERY_SECONDS} seconds" if is_late else reason
+
+    def end_what_is_late(self) -> None:
+        """Close the connections that keep somebody waiting for too long, and send away who waits
+        for one."""
+        now = time.monotonic()
+        for kept, deadline in self._at_work.items():
+            if deadline < now:
+                kept.driver.terminate()
+        for turn in self._waiting:
+            if turn.deadline < now and not turn.came.done():
+                turn.came.set_exception(Busy())
 
     async def close(self) -> None:
         """Wait for what is under way, then let go of every connection."""
         for _ in range(CONNECTIONS):
-            await self._take_place(2 * STATEMENT_SECONDS)
+            await self._take_place(2 * QUERY_SECONDS)
         for kept in self._idle:
             await _discard(kept)
         self._idle.clear()
@@ -201,25 +249,21 @@ class _Connections:
             return
         if len(self._waiting) >= MOST_WAITING:
             raise Busy
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
+        turn = _Turn(asyncio.get_running_loop().create_future(), time.monotonic() + seconds)
         self._waiting.append(turn)
-        late = loop.call_later(seconds, _send_away, turn)
         try:
-            await turn
+            await turn.came
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and not turn.exception():
+            if turn.has_come:
                 self._leave_place()
             raise
-        finally:
-            late.cancel()
 
     def _leave_place(self) -> None:
         """The first who waits gets it; only when nobody does is it free."""
         while self._waiting:
             turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            if not turn.came.done():
+                turn.came.set_result(None)
                 return
         self._in_use -= 1
 
@@ -227,8 +271,8 @@ class _Connections:
         """There is no connecting: who waits would only find that out one after the other."""
         while self._waiting:
             turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_exception(Unavailable(reason))
+            if not turn.came.done():
+                turn.came.set_exception(Unavailable(reason))
 
     async def _connection(self) -> _Kept:
         while self._idle:
@@ -248,18 +292,6 @@ class _Connections:
             await asyncio.shield(_discard(kept))
         else:
             self._idle.append(kept)
-
-
-def _reason(error: BaseException, *, is_connected: bool) -> str | None:
-    """What ails the server: no statement of ours can be at fault before there is a connection."""
-    if not is_connected and isinstance(error, Exception):
-        return driver_words(error)
-    return outage_reason(error)
-
-
-def _send_away(turn: asyncio.Future[None]) -> None:
-    if not turn.done():
-        turn.set_exception(Busy())
 
 
 async def _discard(kept: _Kept) -> None:

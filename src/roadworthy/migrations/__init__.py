@@ -171,7 +171,7 @@ def _make_private(path: str) -> None:
 
 
 async def _run_on_postgresql(url: str, work: Callable[[Connection], T]) -> T:
-    engine = postgresql_engine(url, statement_seconds=None)
+    engine = postgresql_engine(url, is_patient=True)
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(work)
