@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from roadworthy.accounts import jws
 from roadworthy.wire import Request, Unauthorized
@@ -32,8 +32,7 @@ class TokenExpired(TokenRefused):
         super().__init__("Signature has expired")
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(NamedTuple):
     """What a verified token says. `user_id` is `None` when its subject can be nobody's."""
 
     user_id: int | None
@@ -103,8 +102,7 @@ class Tokens:
             raise TokenRefused(str(refused)) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(NamedTuple):
     """Who carries a driver's token, by its own word."""
 
     user_id: int

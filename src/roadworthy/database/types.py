@@ -39,8 +39,8 @@ class Instant(TypeDecorator[datetime]):
         """Python to database."""
         if value is None or dialect.name != "sqlite":
             return value
-        moment = value.astimezone(UTC).replace(tzinfo=None)
-        return moment.isoformat(timespec="microseconds") + "Z"
+        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Database to Python."""

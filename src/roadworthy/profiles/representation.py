@@ -2,9 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,8 +24,7 @@ from roadworthy.wire import etag_of
 MOST_KEPT_BYTES = 12 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(NamedTuple):
     """A profile's bytes at one version, with their entity tag."""
 
     version: int

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -94,10 +94,9 @@ class ProfileRoutes:
         fields, wanted = judge_profile(await _given(request), every=True)
         if driver.profile_id is not None:
             fields.refuse("user", TAKEN)
-        links = self._links(request, driver)
         try:
             async with self._checked(driver, wanted, fields) as placing:
-                registered = await self._register(driver, fields.taken, placing, links, keep)
+                registered = await self._register(request, driver, fields.taken, placing, keep)
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
         except NotAttachable as error:
@@ -110,10 +109,10 @@ class ProfileRoutes:
 
     async def _register(
         self,
+        request: Request,
         driver: Driver,
         values: Mapping[str, Any],
         placing: Placing,
-        links: Links,
         keep: Keep | None,
     ) -> tuple[int, Rendering] | None:
         now = self._clock()
@@ -121,6 +120,7 @@ class ProfileRoutes:
             if keep is None:
                 return await self._database.write_one(_register, driver, values, now)
             return await self._database.write(_register, driver, values, now, keep)
+        links = self._links(request, driver)
 
         def register(connection: Connection) -> tuple[int, Rendering] | None:
             profile_id = create_profile(connection, driver, values, now)
@@ -202,18 +202,22 @@ class ProfileRoutes:
 
         return await self._documents.with_body(request, driver.id, answered)
 
-    @asynccontextmanager
-    async def _checked(
+    def _checked(
         self, driver: Driver, wanted: Wanted, fields: Fields
-    ) -> AsyncIterator[Placing]:
+    ) -> AbstractAsyncContextManager[Placing]:
         """The blobs for their places, to be put there while it lasts.
 
         Raises `Unprocessable` when a field or a file is refused.
         """
-        if not wanted:
-            _require_taken(fields)
-            yield {}
-            return
+        if wanted:
+            return self._checked_files(driver, wanted, fields)
+        _require_taken(fields)
+        return nullcontext({})
+
+    @asynccontextmanager
+    async def _checked_files(
+        self, driver: Driver, wanted: Wanted, fields: Fields
+    ) -> AsyncIterator[Placing]:
         checked = self._documents.checked(driver.id, driver.profile_id, wanted)
         async with checked as (placing, errors):
             fields.errors.update(errors)
