@@ -211,7 +211,7 @@ def test_a_generated_secret_is_kept(
 
 async def _fill_and_ask_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "MOST_WAITING", 0)
-    hashing = Passwords()
+    hashing = Passwords(no_others)
     try:
         with hashing.in_line("192.0.2.1") as line:
             await line.digest(PASSWORD)
@@ -253,7 +253,7 @@ def test_what_follows_a_sign_in_is_made_up_for_when_the_database_was_away(
             return await write(work, *arguments)
 
         monkeypatch.setattr(database, "write", fail_once)
-        hasher = Passwords()
+        hasher = Passwords(no_others)
         throttle = Throttle(database, load_settings(place.settings), SECRET, now)
         signing = SigningIn(database, Tokens((SECRET,)), hasher, throttle, now)
         with suppress(Unauthorized):
@@ -265,6 +265,11 @@ def test_what_follows_a_sign_in_is_made_up_for_when_the_database_was_away(
 
     asyncio.run(day())
     tables.close()
+
+
+async def no_others() -> set[str]:
+    """Kinds of digest: today's alone."""
+    return set()
 
 
 def now() -> datetime:

@@ -9,9 +9,11 @@ import json
 import random
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from roadworthy.accounts import note_kinds_of
 from tests.conftest import SOAK, Place
 from tests.support.client import Client
 from tests.support.drivers import PASSWORD, new_driver
@@ -49,12 +51,14 @@ def test_refused_sign_ins_are_not_told_apart(
     tables = open_tables(place.url)
     ours = AT_FULL_COST.hash(PASSWORD)
     known, stranger = (new_driver(tables, password_digest=ours) for _ in range(2))
+    client = connect(start(place.folder, place.settings).url)
+    signing_in(client, known.email, PASSWORD, 201)()
+
     moved_in = new_driver(tables, password_digest=devises(PASSWORD, cost=6))
     new_driver(tables, password_digest=devises(PASSWORD, cost=5))
+    digests = tables["users"].c.password_digest
+    tables.inspect(lambda connection: note_kinds_of(connection, digests, datetime.now(UTC)))
     tables.close()
-    client = connect(start(place.folder, place.settings).url)
-
-    signing_in(client, known.email, PASSWORD, 201)()
     kinds = {
         "an account": stranger.email,
         "an account that signed in there": known.email,

@@ -345,6 +345,26 @@ def test_sessions_of_an_older_release_are_proven(empty: Place) -> None:
     tables.close()
 
 
+def test_the_kinds_of_digest_of_an_older_release_are_in_use(empty: Place) -> None:
+    tables = open_tables(empty.url)
+    tables.inspect(lambda connection: upgrade(connection, "0012"))
+    then = datetime(2026, 11, 1, tzinfo=UTC)
+    long_argon2 = f"$argon2id$v=19$m=8,t=1,p=1${'A' * 22}${'A' * 43}"
+    digests = [*(f"$2{letter}$11${'.' * 53}" for letter in "aby"), f"$2a$12${'.' * 53}"]
+    digests += [long_argon2, f"$2a$31${'.' * 53}", "", "$2", "$argon2id$", f"$1${'.' * 70}"]
+    for number, digest in enumerate(digests):
+        user = {"email": f"{number}@example.com", "password_digest": digest}
+        tables.add("users", created_at=then, updated_at=then, **user)
+    gone = {"email": "closed", "password_digest": f"$2a$13${'.' * 53}", "closed_at": then}
+    tables.add("users", created_at=then, updated_at=then, **gone)
+
+    migrated = run("migrate", settings=empty.settings)
+    assert (migrated.returncode, migrated.stderr) == (0, ""), migrated
+    kinds = {row["kind"] for row in tables.rows("digest_kinds")}
+    assert kinds == {"$2b$11", "$2b$12", "$argon2id$v=19$m=8,t=1,p=1"}
+    tables.close()
+
+
 def test_a_database_of_an_older_release_and_its_copies_are_the_same(
     first_release: tuple[Place, Tables], new_database: NewDatabase, kind: str
 ) -> None:

@@ -96,7 +96,7 @@ class _Parts:
     def of(cls, settings: Settings, secrets: tuple[str, ...]) -> "_Parts":
         database = open_database(settings.database_url)
         storage = storage_of(settings)
-        passwords = Passwords(settings.devise_pepper)
+        passwords = Passwords(KindsInUse(database, _now).now, settings.devise_pepper)
         throttle = Throttle(database, settings, secrets[0], _now)
         tokens = Tokens(secrets)
         return cls(
@@ -129,13 +129,11 @@ def create_app(
     secrets = signing_secrets(settings)
     parts = _Parts.of(settings, secrets)
     api = _api(parts, settings, secrets)
-    kinds = KindsInUse(parts.database, parts.passwords)
     worker = create_worker(parts.database, parts.storage, settings)
     keeper = Keeper(parts.database, settings.tombstones_dir)
 
     async def start() -> None:
         await parts.database.open()
-        await kinds.start()
         worker.start()
         keeper.start()
         started(application)
@@ -143,7 +141,6 @@ def create_app(
     async def stop() -> None:
         await worker.stop()
         await keeper.stop()
-        await kinds.stop()
         await parts.close()
 
     handover = Handover(parts.database, parts.files, parts.passwords, parts.throttle, _now)
@@ -173,10 +170,11 @@ def storage_of(settings: Settings) -> Storage:
 def create_worker(database: Database, storage: Storage, settings: Settings) -> Worker:
     """Does the work that follows responses, and what comes again by itself."""
     purging, erasure = Purging(database, storage, _now), Erasure(database, _now)
-    uploads = _old_uploads(database, storage)
+    uploads, kinds = _old_uploads(database, storage), KindsInUse(database, _now)
     kept = timedelta(days=settings.closed_account_days)
 
     async def purge_old(payload: Mapping[str, Any]) -> None:
+        await kinds.look_again()
         if "last_run" not in payload:
             return
         # One reading of a clock that is ahead would bring back to life what was revoked: what goes

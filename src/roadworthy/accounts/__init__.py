@@ -3,6 +3,7 @@
 from roadworthy.accounts.account import judge_reachable, stored_address
 from roadworthy.accounts.digests import MOST_BCRYPT_COST, bcrypt_cost
 from roadworthy.accounts.guard import Guard
+from roadworthy.accounts.kind_queries import note_kinds_of
 from roadworthy.accounts.kinds import KindsInUse
 from roadworthy.accounts.letters import AccountLetters
 from roadworthy.accounts.link_queries import Link, find_addressee, keep_link, purge_links
@@ -88,6 +89,7 @@ __all__ = [
     "known_addresses",
     "link_token",
     "mailed_links",
+    "note_kinds_of",
     "purge_known_addresses",
     "purge_links",
     "purge_revoked_tokens",

@@ -1,49 +1,38 @@
-"""Keeps a server process told which kinds of digest its accounts have."""
+"""Which kinds of digest accounts have: whoever is refused waits for one of each."""
 
-import asyncio
-import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-import structlog
+from roadworthy.accounts.kind_queries import (
+    find_kinds,
+    find_kinds_of_accounts,
+    forget_kinds,
+    note_kinds,
+)
+from roadworthy.database import Connection, Database
 
-from roadworthy.accounts.passwords import Passwords
-from roadworthy.accounts.queries import find_digests_in_use
-from roadworthy.database import Busy, Database, Unavailable
-
-log = structlog.get_logger()
-
-LOOK_SECONDS = 600
-START_SECONDS = 1
+KEPT = timedelta(days=1)
+"""After nobody was seen to have it: by then who moved in as we looked has been seen."""
 
 
 class KindsInUse:
-    """Looks at all accounts when it starts, and every ten minutes: some may have moved in."""
+    """Read at every try: whoever moves in brings theirs along. `clock` gives the time, in UTC."""
 
-    def __init__(self, database: Database, passwords: Passwords):
+    def __init__(self, database: Database, clock: Callable[[], datetime]):
         self._database = database
-        self._passwords = passwords
-        self._task: asyncio.Task[None] | None = None
+        self._clock = clock
 
-    async def start(self) -> None:
-        """Look, and go on looking until `stop`; who starts is not kept waiting for long."""
-        first = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._look_often(first))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(first.wait(), START_SECONDS)
+    async def now(self) -> set[str]:
+        """Each kind that an account may have. Raises `Unavailable` and `Busy`."""
+        return await self._database.read(find_kinds)
 
-    async def stop(self) -> None:
-        """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+    async def look_again(self) -> None:
+        """Look at all accounts, for those that got their digest in another way, or lost it."""
+        now = self._clock()
+        kinds = await self._database.report(find_kinds_of_accounts)
 
-    async def _look_often(self, first: asyncio.Event) -> None:
-        while True:
-            try:
-                self._passwords.expect(await self._database.report(find_digests_in_use))
-            except (Unavailable, Busy):
-                pass  # was logged where it was met
-            except Exception:
-                log.exception("kinds of digest")
-            first.set()
-            await asyncio.sleep(LOOK_SECONDS)
+        def note(connection: Connection) -> None:
+            note_kinds(connection, kinds, now)
+            forget_kinds(connection, now - KEPT)
+
+        await self._database.write(note)

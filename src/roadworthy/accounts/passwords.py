@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,21 +45,18 @@ class Passwords:
     """Hashes and verifies in processes of their own, as many as half of the processors.
 
     `pepper` is that of Devise's digests. Whoever is refused waits as long, whether the account
-    exists and whatever its digest: for one digest of each kind that is in use.
+    exists and whatever its digest: for one digest of each kind that is in use, of which
+    `kinds_in_use` tells.
     """
 
-    def __init__(self, pepper: str = "") -> None:
+    def __init__(self, kinds_in_use: Callable[[], Awaitable[set[str]]], pepper: str = "") -> None:
+        self.kinds_in_use = kinds_in_use
         self._turns = Turns(max(1, (os.cpu_count() or 1) // 2))
         self._pepper = pepper
         self._started: list[_Process] = []
         self._idle: list[_Process] = []
         self._waiting = 0
         self._sites: Counter[str] = Counter()
-        self._kinds = {TODAY}
-
-    def expect(self, digests: Iterable[str]) -> None:
-        """From now on these, one of each kind, are the kinds that are in use beside today's."""
-        self._kinds = {TODAY, *filter(None, map(kind_of, digests))}
 
     @contextmanager
     def in_line(self, client: str) -> Iterator["Line"]:
@@ -79,21 +76,6 @@ class Passwords:
         """Let go of the processes."""
         for process in self._started:
             await process.stop()
-
-    def one_of_each(self, digest: str | None, kind: str | None) -> tuple[list[str], int]:
-        """Digests of each kind that is in use: `digest`, which is of `kind`, and nobody's for the
-        others; and its number among them, -1 without one.
-
-        Always in the same order, as the next is slower or faster for what the last did to caches.
-        """
-        if kind:
-            self._kinds.add(kind)
-        kinds = [TODAY, *sorted(self._kinds - {TODAY})]
-        own = kinds.index(kind) if kind else -1
-        digests = [nobodys_digest(each) for each in kinds]
-        if digest and kind:
-            digests[own] = digest
-        return digests, own
 
     async def ask(self, site: str, *question: object) -> Any:
         """What a process answers to `question`. Raises a 503 `Refusal` when too many wait."""
@@ -154,11 +136,26 @@ class Line:
         Raises a 503 `Refusal` when too many wait.
         """
         kind = kind_of(digest) if digest else None
-        digests, own = self._passwords.one_of_each(digest, kind)
+        digests, own = _one_of_each(digest, kind, await self._passwords.kinds_in_use())
         is_right, renewed = await self._passwords.ask(
             self._site, password, digests, own, kind != TODAY
         )
         return is_right, renewed
+
+
+def _one_of_each(digest: str | None, kind: str | None, in_use: set[str]) -> tuple[list[str], int]:
+    """Digests of each kind that is `in_use`: `digest`, which is of `kind`, and nobody's for the
+    others; and its number among them, -1 without one.
+
+    Always in the same order, as the next is slower or faster for what the last did to caches.
+    """
+    others = in_use | ({kind} if kind else set())
+    kinds = [TODAY, *sorted(others - {TODAY})]
+    own = kinds.index(kind) if kind else -1
+    digests = [nobodys_digest(each) for each in kinds]
+    if digest and kind:
+        digests[own] = digest
+    return digests, own
 
 
 class _Process:

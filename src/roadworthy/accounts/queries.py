@@ -8,10 +8,8 @@ from sqlalchemy import (
     ColumnElement,
     and_,
     bindparam,
-    case,
     delete,
     exists,
-    func,
     insert,
     select,
     update,
@@ -190,22 +188,3 @@ def set_password(connection: Connection, user_id: int, digest: str, now: datetim
     )
     bury_password(connection, user_id, now)
     end_sessions(connection, user_id)
-
-
-MOST_KINDS = 64
-
-
-def find_digests_in_use(connection: Connection) -> list[str]:
-    """One digest of each kind that an account has; looks at every account."""
-    digest = users.c.password_digest
-    bcrypt_kind, argon2_tail = len("$2b$12$"), len("$") + 22 + len("$") + 43
-    kind = case(
-        (digest.like("$2%"), func.substr(digest, 1, bcrypt_kind)),
-        (
-            and_(digest.like("$argon2%"), func.length(digest) > argon2_tail),
-            func.substr(digest, 1, func.length(digest) - argon2_tail),
-        ),
-        else_="",
-    )
-    each = select(func.min(digest)).where(users.c.closed_at.is_(None)).group_by(kind)
-    return [row[0] for row in connection.execute(each.limit(MOST_KINDS))]

@@ -39,6 +39,13 @@ sessions = Table(
     Column("is_proven", Boolean, nullable=False, server_default=true()),  # password was right
 )
 
+digest_kinds = Table(
+    "digest_kinds",
+    metadata,
+    Column("kind", Text, primary_key=True),  # see `digests.py`
+    Column("seen_at", Instant, nullable=False),  # when an account last had it
+)
+
 known_addresses = Table(
     "known_addresses",
     metadata,

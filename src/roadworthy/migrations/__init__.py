@@ -35,6 +35,7 @@ VERSIONS = (
     "0010",
     "0011",
     "0012",
+    "0013",
 )
 HEAD = VERSIONS[-1]
 """The schema that this code works with."""

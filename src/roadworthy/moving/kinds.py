@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Select,
     Table,
@@ -53,6 +54,8 @@ class Kind:
     """Values of every row that no dump has."""
     named: Select[int] | None = None
     """Rows of another table that those taken over will name."""
+    digests: Column[Any] | None = None
+    """Where the staged rows have digests of passwords."""
     then: Callable[[Connection], None] | None = None
     """What is due once rows are taken over, in the same transaction."""
 
@@ -136,6 +139,7 @@ USERS = Kind(
         _taken_by("account", staged_users, users, "email"),
     ),
     renamed={"encrypted_password": "password_digest"},
+    digests=staged_users.c.password_digest,
     then=take_changed_passwords,
 )
 

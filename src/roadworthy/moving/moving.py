@@ -85,7 +85,7 @@ def move_in(
             while chunk := list(islice(rows, AT_ONCE)):
                 apart.stage(stage, kind, *_judged(kind, chunk, now))
                 watcher.has_read(file.tell() if file.seekable() else 0, size)
-            return _decide(apart, kind, dry_run=dry_run, watcher=watcher)
+            return _decide(apart, kind, now, dry_run=dry_run, watcher=watcher)
 
         return work_apart(url, work)
 
@@ -111,7 +111,7 @@ def _judged(
     return staged, refused
 
 
-def _decide(apart: Apart, kind: Kind, *, dry_run: bool, watcher: Watcher) -> Outcome:
+def _decide(apart: Apart, kind: Kind, now: datetime, *, dry_run: bool, watcher: Watcher) -> Outcome:
     while True:
         watcher.compares()
         compared = apart.stage(compare, kind)
@@ -119,7 +119,7 @@ def _decide(apart: Apart, kind: Kind, *, dry_run: bool, watcher: Watcher) -> Out
             break
         watcher.takes_over()
         try:
-            return _outcome(compared, apart.write(take_over, kind))
+            return _outcome(compared, apart.write(take_over, kind, now))
         except Contradicted:  # by somebody who signed up a moment ago, or the like
             continue
     for refused in _all_refused(apart):

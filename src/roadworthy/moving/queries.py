@@ -1,11 +1,13 @@
 """SQL of moving in."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from sqlalchemy import Text, cast, exists, func, insert, literal, select, text
 
+from roadworthy.accounts import note_kinds_of
 from roadworthy.database import IDS_LEFT_OUT, Connection, largest_id, last_id, move_ids_to
 from roadworthy.moving.kinds import Kind, Refusals
 from roadworthy.moving.tables import refusals
@@ -80,7 +82,7 @@ def refused_rows(connection: Connection, after: int) -> list[Refused]:
     return list(_by_line(found))
 
 
-def take_over(connection: Connection, kind: Kind) -> int:
+def take_over(connection: Connection, kind: Kind, now: datetime) -> int:
     """Make staged rows ours: how many. Raises `Contradicted` when some can no longer be.
 
     Whoever else would write such rows waits until the transaction ends.
@@ -92,6 +94,8 @@ def take_over(connection: Connection, kind: Kind) -> int:
     taken = connection.execute(_move(kind)).rowcount
     if taken and "id" in kind.target.c:
         _advance_ids(connection, kind)
+    if kind.digests is not None:
+        note_kinds_of(connection, kind.digests, now)
     if kind.then is not None:
         kind.then(connection)
     return taken
