@@ -567,13 +567,19 @@ SCENARIOS = [
         status=422,
         answer=refused(dbs="is invalid"),
     ),
-    Scenario(
-        name="twenty-one files in a list are refused",
-        who=Who.REGISTERED,
-        method="PATCH",
-        json={"profile": {"documents": [f"{NEVER_SIGNED}{n}" for n in range(21)]}},
-        status=422,
-        answer=refused(documents="is too many (maximum is 20)"),
+    *(
+        Scenario(
+            name=f"twenty-one {what} in a list are refused",
+            who=Who.REGISTERED,
+            method="PATCH",
+            json={"profile": {"documents": entries}},
+            status=422,
+            answer=refused(documents="is too many (maximum is 20)"),
+        )
+        for what, entries in (
+            ("files", [f"{NEVER_SIGNED}{n}" for n in range(21)]),
+            ("times nothing", [None, "", ""] * 7),
+        )
     ),
     *(
         Scenario(

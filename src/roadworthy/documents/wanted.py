@@ -23,11 +23,11 @@ def judge_files(given: Mapping[str, Any], fields: Fields) -> Wanted:
         if name in LISTS and isinstance(value, str) and value != "":
             fields.refuse(name, INVALID)
             continue
-        entries = value if isinstance(value, list) else [value]
-        entries = [entry for entry in entries if entry is not None and entry != ""]
+        given_here = value if isinstance(value, list) else [value]
+        entries = [entry for entry in given_here if entry is not None and entry != ""]
         if not all(type(entry) in {str, ReceivedFile} for entry in entries):
             fields.refuse(name, INVALID)
-        elif len(entries) > MOST_IN_LIST:
+        elif len(given_here) > MOST_IN_LIST:
             fields.refuse(name, f"is too many (maximum is {MOST_IN_LIST})")
         else:
             wanted[name] = tuple(dict.fromkeys(entries))
