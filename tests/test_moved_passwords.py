@@ -16,7 +16,7 @@ from sqlalchemy import update
 from roadworthy.accounts import KindsInUse
 from roadworthy.accounts.digests import TODAY, kind_of, nobodys_digest
 from roadworthy.accounts.kind_queries import find_kinds_of_accounts
-from roadworthy.database import open_database
+from roadworthy.database import Unavailable, open_database
 from tests.conftest import Place
 from tests.support.client import Answer, Client
 from tests.support.drivers import PASSWORD, new_driver
@@ -244,7 +244,7 @@ def test_the_kinds_in_use_are_found(tables: Tables) -> None:
         *(older.hash(PASSWORD) for _ in range(3)),
         *(devises(PASSWORD, prefix=prefix) for prefix in ("2a", "2a", "2b", "2y")),
         devises(PASSWORD, cost=5),
-        *("", "x", "$2a$", "$argon2id$"),
+        *("", "x", "$2a$", "$2a$04$", "$argon2id$"),
     ):
         new_driver(tables, password_digest=digest)
     new_driver(tables, password_digest=devises(PASSWORD, cost=6), closed_at=datetime.now(UTC))
@@ -264,7 +264,7 @@ def test_the_first_refusal_after_some_moved_in_takes_as_long_for_everybody(
     """In every server process, as it is asked for the first time."""
     services = [start(place.folder, place.settings) for _ in range(2)]
     clients = [connect(each.url) for each in services]
-    wait_until(lambda: all(job["run_at"] > datetime.now(UTC) for job in tables.rows("jobs")))
+    wait_until(lambda: [job for job in tables.rows("jobs") if job["run_at"] > datetime.now(UTC)])
     dear = devises(PASSWORD, cost=12)
     dump = tmp_path / "users.csv"
     dump.write_text(
@@ -305,6 +305,23 @@ def test_a_kind_is_in_use_until_nobody_had_it_for_a_day(place: Place, tables: Ta
     tables.execute(renewed)
     assert asyncio.run(look(23)) == {"$2b$05"}, "somebody may have moved in as it looked"
     assert asyncio.run(look(25)) == set()
+
+
+def test_a_look_at_too_many_accounts_holds_up_nothing_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look() -> bool:
+        database = open_database(place.url)
+
+        async def report(*_: object) -> None:
+            raise Unavailable("it took too long")
+
+        monkeypatch.setattr(database, "report", report)
+        looked = await KindsInUse(database, lambda: datetime.now(UTC)).look_again()
+        await database.close()
+        return looked
+
+    assert asyncio.run(look()) is False
 
 
 def test_the_pepper_is_seen_by_nobody(

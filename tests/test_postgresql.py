@@ -1,7 +1,9 @@
 """PostgreSQL's connections: who waits is answered, and what was answered is kept."""
 
 import asyncio
+import contextlib
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
@@ -9,12 +11,22 @@ import asyncpg
 import pytest
 from sqlalchemy import Connection, text
 
-from roadworthy.database import Busy, Database, Unavailable, core, open_database, postgresql
+from roadworthy.database import (
+    Busy,
+    Database,
+    Unavailable,
+    core,
+    open_database,
+    postgresql,
+    with_database,
+)
 from roadworthy.database.outage import outage_reason
 from tests.conftest import Place
 
 T = TypeVar("T")
 
+TLS_ASKED_FOR = bytes.fromhex("0000000804d2162f")
+LET_IN = b"R\0\0\0\x08\0\0\0\0" + b"S\0\0\0\x18server_version\x0015.0\0" + b"Z\0\0\0\x05I"
 SHORT = "SELECT pg_sleep(0.05)"
 
 
@@ -30,12 +42,36 @@ def silent() -> Iterator[str]:
         yield f"postgresql://roadworthy@127.0.0.1:{listener.getsockname()[1]}/roadworthy"
 
 
+@pytest.fixture
+def frozen() -> Iterator[str]:
+    """A server that lets everybody in, and then says no more."""
+    held = []
+
+    def let_in(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it was closed
+            while True:
+                client, _ = listener.accept()
+                held.append(client)
+                while client.recv(4096) == TLS_ASKED_FOR:
+                    client.sendall(b"N")
+                client.sendall(LET_IN)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        thread = threading.Thread(target=let_in, args=(listener,))
+        thread.start()
+        yield f"postgresql://roadworthy@127.0.0.1:{listener.getsockname()[1]}/roadworthy"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for client in held:
+        client.close()
+
+
 def execute(connection: Connection, statement: str) -> None:
     connection.execute(text(statement))
 
 
 def execute_often(connection: Connection, statement: str) -> None:
-    for _ in range(9):
+    for _ in range(40):
         execute(connection, statement)
 
 
@@ -57,6 +93,44 @@ def test_who_waits_for_a_server_that_is_silent_is_told_with_the_first(
         return list(answers)
 
     assert [type(each) for each in asyncio.run(ask())] == [Unavailable] * 200
+
+
+def test_a_server_that_lets_in_and_says_no_more_keeps_nobody_for_long(
+    frozen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 0.5)
+
+    async def ask() -> list[object]:
+        database = open_database(frozen)
+        reads = (database.read(count) for _ in range(20))
+        answers = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), 10)
+        await database.close()
+        return list(answers)
+
+    assert [type(each) for each in asyncio.run(ask())] == [Unavailable] * 20
+
+
+def test_closing_waits_no_longer_than_who_asks(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "QUERY_SECONDS", 1)
+    monkeypatch.setattr(core, "SAMPLE_SECONDS", 0.1)
+
+    async def ask_and_close() -> object:
+        database = open_database(url)
+        await database.open()
+        silent = asyncio.ensure_future(database.read(execute, "SELECT pg_sleep(60)"))
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(database.close(), 20)
+        return (await asyncio.gather(silent, return_exceptions=True))[0]
+
+    assert isinstance(asyncio.run(ask_and_close()), Unavailable)
+
+
+def test_a_command_takes_its_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No client waits for it, and to apply all tombstones takes a statement for each."""
+    monkeypatch.setattr(postgresql, "QUERY_SECONDS", 0.2)
+    monkeypatch.setattr(core, "SAMPLE_SECONDS", 0.1)
+
+    with_database(url, lambda database: database.write(execute_often, SHORT))
 
 
 def test_more_than_can_wait_are_told_to_come_back(
@@ -93,7 +167,7 @@ def test_who_waits_too_long_is_told_to_come_back(url: str, monkeypatch: pytest.M
 def test_a_server_that_falls_silent_keeps_nobody_for_long(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "QUERY_SECONDS", 0.2)
+    monkeypatch.setattr(postgresql, "QUERY_SECONDS", 1)
     monkeypatch.setattr(core, "SAMPLE_SECONDS", 0.1)
 
     async def work(database: Database) -> list[object]:
@@ -108,7 +182,7 @@ def test_a_server_that_falls_silent_keeps_nobody_for_long(
 
     answers = list(map(str, use(url, work)))
 
-    assert answers == ["no answer within 0.2 seconds"] * 2 + ["None"]
+    assert answers == ["no answer within 1 seconds"] * 2 + ["None"]
 
 
 @pytest.mark.parametrize(("asked", "kept"), [("0", "5s"), ("'9s'", "5s"), ("'200ms'", "200ms")])

@@ -174,7 +174,7 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
     kept = timedelta(days=settings.closed_account_days)
 
     async def purge_old(payload: Mapping[str, Any]) -> None:
-        await kinds.look_again()
+        has_looked = await kinds.look_again()
         if "last_run" not in payload:
             return
         # One reading of a clock that is ahead would bring back to life what was revoked: what goes
@@ -197,6 +197,8 @@ def create_worker(database: Database, storage: Storage, settings: Settings) -> W
         await purging.sweep(until, failures)
         if failures.count:
             raise Incomplete(f"what storage could not remove: {failures.count}")
+        if not has_looked:
+            raise Incomplete("which kinds of digest the accounts have")
 
     handlers = {
         PURGE: Handler(purge_old, every=timedelta(hours=1)),

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, and_, case, delete, func, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from roadworthy.accounts.digests import kind_of
+from roadworthy.accounts.digests import kind_of, nobodys_digest
 from roadworthy.accounts.tables import digest_kinds, users
 from roadworthy.database import Connection
 
@@ -15,8 +15,9 @@ MOST_KINDS = 64
 
 
 def find_kinds(connection: Connection) -> set[str]:
-    """The kinds that were noted."""
-    return set(connection.execute(select(digest_kinds.c.kind)).scalars())
+    """The kinds that were noted, and are ones to us."""
+    noted = connection.execute(select(digest_kinds.c.kind)).scalars()
+    return _kinds_of(map(nobodys_digest, noted))
 
 
 def find_kinds_of_accounts(connection: Connection) -> set[str]:
@@ -51,9 +52,11 @@ def _kinds_of(digests: Iterable[str]) -> set[str]:
 
 
 def _one_of_each(digest: Column[Any], condition: ColumnElement[bool]) -> Select[Any]:
+    """What is cut off, or something else, is of no kind, and hides no other."""
     bcrypt_kind, argon2_tail = len("$2b$12$"), len("$") + 22 + len("$") + 43
+    is_bcrypt = and_(digest.like("$2%"), func.length(digest) == bcrypt_kind + 22 + 31)
     kind = case(
-        (digest.like("$2%"), func.substr(digest, 1, bcrypt_kind)),
+        (is_bcrypt, func.substr(digest, 1, bcrypt_kind)),
         (
             and_(digest.like("$argon2%"), func.length(digest) > argon2_tail),
             func.substr(digest, 1, func.length(digest) - argon2_tail),

@@ -9,7 +9,7 @@ from roadworthy.accounts.kind_queries import (
     forget_kinds,
     note_kinds,
 )
-from roadworthy.database import Connection, Database
+from roadworthy.database import Busy, Connection, Database, Unavailable
 
 KEPT = timedelta(days=1)
 """After nobody was seen to have it: by then who moved in as we looked has been seen."""
@@ -26,13 +26,20 @@ class KindsInUse:
         """Each kind that an account may have. Raises `Unavailable` and `Busy`."""
         return await self._database.read(find_kinds)
 
-    async def look_again(self) -> None:
-        """Look at all accounts, for those that got their digest in another way, or lost it."""
+    async def look_again(self) -> bool:
+        """Look at all accounts, for those that got their digest in another way, or lost it.
+
+        Whether that could be done: of many accounts it takes long.
+        """
         now = self._clock()
-        kinds = await self._database.report(find_kinds_of_accounts)
 
         def note(connection: Connection) -> None:
             note_kinds(connection, kinds, now)
             forget_kinds(connection, now - KEPT)
 
-        await self._database.write(note)
+        try:
+            kinds = await self._database.report(find_kinds_of_accounts)
+            await self._database.write(note)
+        except (Unavailable, Busy):
+            return False  # the database has said why
+        return True

@@ -125,7 +125,7 @@ class Line:
     async def verify(self, password: str, digest: str | None) -> bool:
         """Whether `digest` is of `password`; with no digest it takes as long and is not.
 
-        Raises a 503 `Refusal` when too many wait.
+        Raises a 503 `Refusal` when too many wait, `Unavailable` and `Busy`.
         """
         is_right, _ = await self.verify_and_renew(password, digest)
         return is_right
@@ -133,7 +133,7 @@ class Line:
     async def verify_and_renew(self, password: str, digest: str | None) -> tuple[bool, str | None]:
         """The same, and the digest to store in its place when it is of an older kind.
 
-        Raises a 503 `Refusal` when too many wait.
+        Raises a 503 `Refusal` when too many wait, `Unavailable` and `Busy`.
         """
         kind = kind_of(digest) if digest else None
         digests, own = _one_of_each(digest, kind, await self._passwords.kinds_in_use())

@@ -17,7 +17,7 @@ def with_database(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
     configure_logs()
 
     async def run() -> T:
-        database = open_database(url)
+        database = open_database(url, for_command=True)
         await database.open()
         try:
             return await work(database)

@@ -96,7 +96,7 @@ class GroupCommit:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                if self._last_count > FEW:
+                if self._last_count > FEW and len(self._waiting) < MOST_IN_A_COMMIT:
                     await asyncio.sleep(PAUSE_SECONDS)
                 count = min(len(self._waiting), MOST_IN_A_COMMIT)
                 batch = [self._waiting.popleft() for _ in range(count)]

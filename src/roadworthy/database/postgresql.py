@@ -31,7 +31,9 @@ WAIT_SECONDS = 3
 its turn came, who asked would be gone."""
 CONNECT_SECONDS = 5
 QUERY_SECONDS = 30
-"""How long a query function keeps a connection, with all its statements."""
+"""How long a query function keeps a connection, with all its statements, where clients wait."""
+COMMAND_SECONDS = 60 * 60
+"""The same where an operator does: a restore has as many statements as tombstones."""
 
 _BOUND_STATEMENTS = """
 SELECT set_config(name, most || 'ms', false) FROM pg_settings
@@ -54,11 +56,14 @@ class PostgreSQL(Database):
     Each commits by itself; a write begins and ends its transaction by hand, as on SQLite.
     """
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, *, for_command: bool = False):
         super().__init__()
         self._engine = postgresql_engine(url).execution_options(isolation_level="AUTOCOMMIT")
-        self._readers = _Connections(self._engine, "read", self._lost, self._complaints)
-        self._writers = _Connections(self._engine, "write", self._lost, self._complaints)
+        seconds = COMMAND_SECONDS if for_command else QUERY_SECONDS
+        self._readers, self._writers = (
+            _Connections(self._engine, name, seconds, self._lost, self._complaints)
+            for name in ("read", "write")
+        )
 
     async def open(self) -> None:
         self._start_sampling()
@@ -81,9 +86,11 @@ class PostgreSQL(Database):
         return await self._writers.run(query, *args, **kwargs)
 
     async def close(self) -> None:
-        self._stop_sampling()
-        await self._writers.close()
-        await self._readers.close()
+        try:  # which what is late needs to be ended
+            await self._writers.close()
+            await self._readers.close()
+        finally:
+            self._stop_sampling()
         await self._engine.dispose()
 
 
@@ -165,11 +172,13 @@ class _Connections:
         self,
         engine: "AsyncEngine",
         name: str,
+        query_seconds: float,
         on_loss: Callable[[], None],
         complaints: Complaints,
     ):
         self._engine = engine
         self._name = name
+        self._query_seconds = query_seconds
         self._complaints = complaints
         self._on_loss = on_loss
         self._idle: list[_Kept] = []
@@ -183,7 +192,7 @@ class _Connections:
         kept: _Kept | None = None
         try:
             kept = await self._connection()
-            self._at_work[kept] = time.monotonic() + QUERY_SECONDS
+            self._at_work[kept] = time.monotonic() + self._query_seconds
             result = await greenlet_spawn(
                 lambda connection: query(connection, *args, **kwargs), kept.synchronous
             )
@@ -218,7 +227,7 @@ class _Connections:
             return driver_words(error) if isinstance(error, Exception) else None
         reason = outage_reason(error)
         is_late = reason is not None and time.monotonic() > self._at_work[kept]
-        return f"no answer within {QUERY_SECONDS} seconds" if is_late else reason
+        return f"no answer within {self._query_seconds} seconds" if is_late else reason
 
     def end_what_is_late(self) -> None:
         """Close the connections that keep somebody waiting for too long, and send away who waits
@@ -234,7 +243,7 @@ class _Connections:
     async def close(self) -> None:
         """Wait for what is under way, then let go of every connection."""
         for _ in range(CONNECTIONS):
-            await self._take_place(2 * QUERY_SECONDS)
+            await self._take_place(2 * self._query_seconds)
         for kept in self._idle:
             await _discard(kept)
         self._idle.clear()
@@ -281,7 +290,8 @@ class _Connections:
                 return kept
             self._on_loss()
             await _discard(kept)
-        connection = await self._engine.connect()
+        async with asyncio.timeout(2 * CONNECT_SECONDS):  # with what is asked and told at first
+            connection = await self._engine.connect()
         synchronous = connection.sync_connection
         assert synchronous is not None  # noqa: S101 -- it has just been opened
         return _Kept(connection, synchronous, synchronous.connection.driver_connection)
