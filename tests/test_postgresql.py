@@ -85,14 +85,7 @@ def test_who_waits_for_a_server_that_is_silent_is_told_with_the_first(
     """Not eight at a time, each after a wait of their own."""
     monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 1)
 
-    async def ask() -> list[object]:
-        database = open_database(silent)
-        reads = (database.read(count) for _ in range(200))
-        answers = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), 10)
-        await database.close()
-        return list(answers)
-
-    assert [type(each) for each in asyncio.run(ask())] == [Unavailable] * 200
+    assert ask_at_once(silent, 200) == [Unavailable] * 200
 
 
 def test_a_server_that_lets_in_and_says_no_more_keeps_nobody_for_long(
@@ -100,14 +93,20 @@ def test_a_server_that_lets_in_and_says_no_more_keeps_nobody_for_long(
 ) -> None:
     monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 0.5)
 
-    async def ask() -> list[object]:
-        database = open_database(frozen)
-        reads = (database.read(count) for _ in range(20))
+    assert ask_at_once(frozen, 20) == [Unavailable] * 20
+
+
+def ask_at_once(url: str, times: int) -> list[type]:
+    """What so many who ask at once get."""
+
+    async def ask() -> list[type]:
+        database = open_database(url)
+        reads = (database.read(count) for _ in range(times))
         answers = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), 10)
         await database.close()
-        return list(answers)
+        return [type(each) for each in answers]
 
-    assert [type(each) for each in asyncio.run(ask())] == [Unavailable] * 20
+    return asyncio.run(ask())
 
 
 def test_closing_waits_no_longer_than_who_asks(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
