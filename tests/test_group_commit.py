@@ -13,6 +13,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from roadworthy.database import Busy, Database, Unavailable, group_commit, open_database
 from roadworthy.database.held import HeldFiles
+from roadworthy.database.sqlite import sqlite_engine
 from roadworthy.telemetry.metrics import metrics_text
 
 T = TypeVar("T")
@@ -22,11 +23,12 @@ COMMITS = "roadworthy_writer_batch_size_count "
 
 def use(folder: Path, work: Callable[[Database], Awaitable[T]]) -> T:
     """What `work` makes of a database with an empty table `numbers`."""
-    (folder / "test.db").touch()
+    file = f"{folder}/test.db"
+    with sqlite_engine(file, create=True).connect() as connection:
+        execute(connection, "CREATE TABLE IF NOT EXISTS numbers (n INTEGER UNIQUE)")
 
     async def run() -> T:
-        database = open_database(f"sqlite:///{folder}/test.db")
-        await database.write(execute, "CREATE TABLE IF NOT EXISTS numbers (n INTEGER UNIQUE)")
+        database = open_database(f"sqlite:///{file}")
         try:
             return await asyncio.wait_for(work(database), 20)
         finally:
@@ -278,7 +280,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _turn_kept(folder: Path) -> Iterator[None]:
-    with (folder / "test.db-turn").open("rb+") as turn:
+    with (folder / "test.db-turn").open("ab") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 

@@ -16,7 +16,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from roadworthy.database.core import write_nothing
+from roadworthy.database.sqlite import sqlite_engine
 from roadworthy.jobs.worker import POLL_SECONDS
 from roadworthy.processes import MOST_FAILURES
 from tests.conftest import SETTINGS
@@ -139,7 +142,7 @@ def test_a_database_that_somebody_takes(
 
     hold_unavailable(other.send(client, "POST", FIELDS))
     hold_unavailable(client.send("GET", "/up"))
-    wait_for_log(service, "unable to open database file" if takes == "away" else "no such table")
+    wait_for_log(service, "unable to open database file" if takes == "away" else "was emptied")
     for file in taken:
         file.rename(data / file.name)
 
@@ -266,9 +269,53 @@ def test_a_database_whose_pages_are_overwritten(
         if answer.status == 200:
             assert answer.json["profile"]["email"] == driver.email
     file.write_bytes(pages)
-    until = time.monotonic() + 5
+    # By chance it is looked at between a page and the next, and SQLite throws its log away: then
+    # it rests, for five seconds.
+    until = time.monotonic() + 15
     while registered[0].send(client, "GET").status != 200:
         assert time.monotonic() < until, f"it does not go on by itself:\n{service.errors}"
+
+
+def test_a_database_that_is_empty_for_a_while(
+    data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    """As when a copy is put over it: SQLite would begin it anew, in the midst of that."""
+    (registered,), (driver,) = drivers_of(data, 1, 1)
+    file = data / "roadworthy.db"
+    service = start(tmp_path, settings)
+    client = connect(service.url)
+    pages = file.read_bytes()
+    file.write_bytes(b"")
+
+    wait_until(lambda: registered.send(client, "GET").status == 503)
+    for _ in range(3):
+        hold_unavailable(registered.send(client, "GET"))
+        hold_unavailable(driver.send(client, "POST", FIELDS))
+        hold_unavailable(client.send("GET", "/up"))
+    wait_for_log(service, f'"{file} was emptied","advice":"put back what was in it"')
+    assert file.stat().st_size == 0
+    file.write_bytes(pages)
+
+    assert registered.send(client, "GET").status == 200
+    assert driver.send(client, "POST", FIELDS).status == 200
+
+
+def test_an_empty_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """Emptied after it was looked at, and before SQLite has it open."""
+    file = tmp_path / "roadworthy.db"
+    file.touch()
+    with pytest.raises(FileNotFoundError, match=f"{file} was emptied"):
+        sqlite_engine(str(file)).connect()
+    assert file.stat().st_size == 0
+
+
+def test_what_holds_no_table_of_ours_takes_no_writes(tmp_path: Path) -> None:
+    """To write nothing would be enough to make an emptied file a new database."""
+    with (
+        sqlite_engine(str(tmp_path / "new.db"), create=True).connect() as connection,
+        pytest.raises(OperationalError, match="no such table"),
+    ):
+        write_nothing(connection)
 
 
 @pytest.mark.parametrize("left", ["nothing", "an empty file"])

@@ -78,7 +78,7 @@ class Database(ABC):
         failed, and nothing was lost, since the last that was tried.
         """
         if not self._takes_writes:
-            await self.write(_write_nothing)
+            await self.write(write_nothing)
             self._takes_writes = True
 
     @abstractmethod
@@ -111,10 +111,12 @@ class Database(ABC):
             await asyncio.sleep(SAMPLE_SECONDS)
 
 
-def _write_nothing(connection: Connection) -> None:
+def write_nothing(connection: Connection) -> None:
     """What a full disk and a standby refuse as they do any write, and leaves all as it was."""
     if connection.dialect.name == "sqlite":
-        # SQLite writes no row that is as it was, and this, which nobody reads, always.
+        # SQLite writes no row that is as it was, and this, which nobody reads, always: into an
+        # emptied file too, as into a new database, but for the table that is not in it.
+        connection.exec_driver_sql("SELECT version_num FROM alembic_version").close()
         connection.exec_driver_sql("PRAGMA user_version = 0")
     else:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")

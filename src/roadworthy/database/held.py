@@ -34,7 +34,7 @@ class HeldFiles:
 
     def connect(self, engine: Engine) -> Connection:
         """A connection of `engine`, to be closed by `close`. Raises `FileNotFoundError` when it
-        would be to other files than those of the others.
+        would be to other files than those of the others, or to an empty one.
         """
         self._take()
         try:
@@ -89,7 +89,13 @@ class HeldFiles:
         return self._found == tuple(map(_identity, self._paths))
 
     def require_same(self) -> None:
-        """Raise `FileNotFoundError` when they are not."""
+        """Raise `FileNotFoundError` when they are not, or when the database was emptied.
+
+        SQLite takes an empty file for a new database: it throws the log away, and writes a first
+        page over what somebody is about to put there.
+        """
+        if _is_empty(self._paths[0]):
+            raise was_emptied(self._paths[0])
         if not self.are_same:
             self._log_is_other = self._found is not None and self._found[0] == _identity(
                 self._paths[0]
@@ -104,12 +110,17 @@ class HeldFiles:
         """
         main, log = map(_identity, self._paths[:2])
         is_taken = self._found is not None and self._found[0] == main and self._found[1] != log
-        return is_taken and not _has_content(self._paths[1])
+        return is_taken and (log is None or _is_empty(self._paths[1]))
 
     def _replaced(self) -> FileNotFoundError:
         return FileNotFoundError(
             f"{self._paths[0]}, or what lies beside it, was put away or replaced"
         )
+
+
+def was_emptied(path: str) -> FileNotFoundError:
+    """What is raised of the database at `path` when there is nothing in it."""
+    return FileNotFoundError(f"{path} was emptied")
 
 
 def _identity(path: str) -> _Identity:
@@ -121,8 +132,9 @@ def _identity(path: str) -> _Identity:
     return found.st_dev, found.st_ino
 
 
-def _has_content(path: str) -> bool:
+def _is_empty(path: str) -> bool:
+    """Whether a file is there, with nothing in it."""
     try:
-        return os.stat(path).st_size > 0  # noqa: PTH116
+        return os.stat(path).st_size == 0  # noqa: PTH116
     except OSError:
         return False

@@ -9,9 +9,9 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable
+from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable, write_nothing
 from roadworthy.database.group_commit import GroupCommit
-from roadworthy.database.held import HeldFiles
+from roadworthy.database.held import HeldFiles, was_emptied
 from roadworthy.database.outage import outage_reason
 from roadworthy.telemetry import metrics
 
@@ -48,7 +48,7 @@ class SQLite(Database):
 
     async def _look_again(self) -> None:
         with contextlib.suppress(Busy, Unavailable):
-            await self.write(lambda _: None)
+            await self.write(write_nothing)
         self._forget_reader()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -129,13 +129,32 @@ def sqlite_engine(path: str, *, create: bool = False, wait_seconds: float = 10) 
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-4000",
-            "schema_version",  # reads, which makes the log where there is none
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            _use_log(connection, path, create=create)
+            _set_pragmas(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     return engine
+
+
+def _use_log(connection: sqlite3.Connection, path: str, *, create: bool) -> None:
+    """To an empty file this would write a first page, perhaps over what is being put there."""
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode == "wal":
+        return
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if not (pages or create):
+        raise was_emptied(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _set_pragmas(connection: sqlite3.Connection) -> None:
+    for pragma in (
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-4000",
+        "schema_version",  # reads, which makes the log where there is none
+    ):
+        connection.execute(f"PRAGMA {pragma}")
