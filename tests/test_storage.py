@@ -24,7 +24,8 @@ from roadworthy.storage import (
     open_storage,
     require_storage,
 )
-from roadworthy.storage.threads import THREADS, Threads
+from roadworthy.storage.spool import SENT_AHEAD_BYTES
+from roadworthy.storage.threads import WAITING, Threads
 from tests.support.blobs import checksum, fetch
 from tests.support.buckets import BUCKET, Server
 from tests.support.ports import free_port
@@ -289,7 +290,7 @@ def test_a_bucket_that_does_not_answer_holds_up_no_file_on_its_way(
 
     async def work(storage: Storage) -> None:
         server = await asyncio.start_server(hold, "127.0.0.1", port)
-        deleting = [asyncio.ensure_future(storage.delete(new_key())) for _ in range(THREADS)]
+        deleting = [asyncio.ensure_future(storage.delete(new_key())) for _ in range(WAITING)]
         writers = [await waiting.get() for _ in deleting]
         try:
             assert await asyncio.wait_for(receive(storage), 5) == len(CONTENT)
@@ -422,6 +423,29 @@ class TestSpool:
             assert list((tmp_path / "incoming").iterdir()) == []
 
         asyncio.run(work())
+
+    @pytest.mark.parametrize("told", [11, 0], ids=["stays", "goes on"])
+    def test_the_disk_is_told_once_of_what_stays(
+        self, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Told again, it would drop from memory what is about to be read."""
+        pieces = list[tuple[int, int]]()
+        monkeypatch.setattr(
+            os, "posix_fadvise", lambda _, start, size, __: pieces.append((start, size))
+        )
+        content = os.urandom(1_000_000) * 24
+
+        async def work() -> None:
+            async with spool.receive(_parts(content), len(content)) as file:
+                assert (file.byte_size, file.checksum) == (len(content), checksum(content))
+
+        spool = Spool(tmp_path / "incoming", stays=told > 0)
+        asyncio.run(work())
+        spool.close()
+        assert len(pieces) == told
+        starts, sizes = [start for start, _ in pieces], [size for _, size in pieces]
+        assert starts == [sum(sizes[:before]) for before in range(told)]
+        assert all(size >= SENT_AHEAD_BYTES for size in sizes)
 
     def test_what_a_crash_left_is_swept(self, spool: Spool) -> None:
         async def work() -> None:

@@ -1,6 +1,7 @@
 """Serving: prepare the data folder and database, run server processes until told to stop."""
 
 import contextlib
+import ctypes
 import errno
 import gc
 import http.client
@@ -38,8 +39,12 @@ HEADER_SECONDS = 15
 READ_BYTES = 256 * 1024
 """Of a connection at once. Each piece of an upload passes between threads: with a sixteenth of it,
 uploads took twice as long (measured)."""
+KEPT_PIECE_BYTES = 2 * 1024 * 1024
+KEPT_BYTES = 8 * 1024 * 1024
 UNREAD_SECONDS = 30
 """How long a client may take no byte of its answer before the connection is dropped."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as mallopt(3) is told which
+
 MOST_CONNECTIONS = 12_288
 BYTES_OF_A_CONNECTION = 300 * 1024
 """At most (measured: with as much of a header as is taken in, sent slowly)."""
@@ -109,9 +114,20 @@ def serve(
 def _application(started: Callable[[Application], None]) -> Application:
     """What each server process serves."""
     drop_unread(UNREAD_SECONDS)
+    _keep_memory()
     application = from_environment(started)
     _spare_what_stays()
     return application
+
+
+def _keep_memory() -> None:
+    """Have the C library keep what a piece of a file took for the next, rather than give it back
+    and have the kernel empty it anew: a twentieth of an upload's processor time (measured).
+    """
+    library = ctypes.CDLL(None)
+    with contextlib.suppress(AttributeError):  # another than glibc
+        library.mallopt(_M_MMAP_THRESHOLD, KEPT_PIECE_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _spare_what_stays() -> None:

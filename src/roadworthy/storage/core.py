@@ -59,9 +59,8 @@ class Storage(ABC):
     name: str
     """As clients are told, and blobs remember."""
 
-    def __init__(self, incoming: Path):
-        """`incoming` is a folder on this machine for files on their way."""
-        self.spool = Spool(incoming)
+    def __init__(self, spool: Spool):
+        self.spool = spool
 
     @abstractmethod
     async def put(self, key: str, path: Path) -> None:

@@ -18,6 +18,7 @@ from roadworthy.storage.core import (
     require_key,
 )
 from roadworthy.storage.errors import NotStored
+from roadworthy.storage.spool import Spool
 
 INCOMING = "incoming"
 BATCH = 500
@@ -29,7 +30,8 @@ class LocalStorage(Storage):
     name = "local"
 
     def __init__(self, root: Path):
-        super().__init__(root / INCOMING)  # on the same disk, so that a file is moved at once
+        # On the same disk, so that a file is moved at once.
+        super().__init__(Spool(root / INCOMING, stays=True))
         self._root = root
 
     async def put(self, key: str, path: Path) -> None:

@@ -33,6 +33,7 @@ from roadworthy.storage.core import (
 )
 from roadworthy.storage.errors import NotStored, StorageAway
 from roadworthy.storage.place import Bucket
+from roadworthy.storage.spool import Spool
 from roadworthy.storage.threads import Threads
 
 log = structlog.get_logger()
@@ -56,7 +57,7 @@ class S3Storage(Storage):
     name = "s3"
 
     def __init__(self, bucket: Bucket, incoming: Path):
-        super().__init__(incoming)
+        super().__init__(Spool(incoming))
         self._bucket = bucket
         self._signing = SigningCredentials(
             bucket.access_key_id, bucket.secret_access_key, bucket.session_token

@@ -16,7 +16,11 @@ from pathlib import Path
 from roadworthy.storage.errors import TooLong
 from roadworthy.storage.threads import Threads
 
-WRITTEN_AT_ONCE = 256 * 1024
+LEAST_AT_ONCE = 256 * 1024
+MOST_AT_ONCE = 1024 * 1024
+GATHERED_BYTES = 8 * 1024 * 1024
+"""Of all files that arrive at once: what one has before a thread takes it is a share of that."""
+SENT_AHEAD_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,16 @@ class SpooledFile:
 
 
 class Spool(Threads):
-    """A folder of files on their way; what a crash leaves in it is swept."""
+    """A folder of files on their way; what a crash leaves in it is swept.
 
-    def __init__(self, folder: Path):
+    With `stays`, they stay on its disk when they have arrived.
+    """
+
+    def __init__(self, folder: Path, *, stays: bool = False):
         super().__init__("files")
         self._folder = folder
+        self._stays = stays
+        self._receiving = 0
 
     @asynccontextmanager
     async def empty(self) -> AsyncIterator[Path]:
@@ -83,32 +92,68 @@ class Spool(Threads):
 
     async def _write(self, file: FileIO, parts: AsyncIterator[bytes], most: int) -> tuple[int, str]:
         """Large enough at a time that a thread is worth it, and while the next arrives."""
-        digest, size, waiting = _md5(), 0, list[bytes]()
-        async with self.one_at_a_time() as begin:
-            held = 0
-            async for part in parts:
-                size += len(part)
-                if size > most:
-                    raise TooLong
-                waiting.append(part)
-                held += len(part)
-                if held >= WRITTEN_AT_ONCE:
-                    await begin(_write, file, digest, waiting)
-                    waiting, held = [], 0
-            await begin(_write, file, digest, waiting)
-        return size, _base64(digest.digest())
+        arriving = _Arriving(file, stays=self._stays)
+        size, waiting, held = 0, list[bytes](), 0
+        self._receiving += 1
+        try:
+            async with self.one_at_a_time() as begin:
+                async for part in parts:
+                    size += len(part)
+                    if size > most:
+                        raise TooLong
+                    waiting.append(part)
+                    held += len(part)
+                    if held >= self._at_once:
+                        await begin(arriving.take, waiting)
+                        waiting, held = [], 0
+                await begin(arriving.take, waiting)
+        finally:
+            self._receiving -= 1
+        return size, arriving.checksum
+
+    @property
+    def _at_once(self) -> int:
+        return max(LEAST_AT_ONCE, min(GATHERED_BYTES // self._receiving, MOST_AT_ONCE))
+
+
+class _Arriving:
+    """A file that takes in what arrived of it, one call at a time."""
+
+    def __init__(self, file: FileIO, *, stays: bool):
+        self._file = file
+        self._stays = stays
+        self._digest = _md5()
+        self._on_its_way = 0
+        """So much the disk was told of."""
+
+    def take(self, parts: Sequence[bytes]) -> None:
+        content = memoryview(b"".join(parts))
+        self._digest.update(content)
+        while content:  # a disk that fills up takes some of it first
+            content = content[self._file.write(content) :]
+        if self._stays and self._file.tell() - self._on_its_way >= SENT_AHEAD_BYTES:
+            self._send_ahead()
+
+    @property
+    def checksum(self) -> str:
+        """As a `SpooledFile` has it."""
+        return _base64(self._digest.digest())
+
+    def _send_ahead(self) -> None:
+        """Have the disk begin to write: files that arrive at once all end at once, and would wait
+        for it together, with nothing left to compute. "Not needed" is how Linux is told; it keeps
+        in memory what it only begins to write.
+        """
+        end = self._file.tell()
+        os.posix_fadvise(
+            self._file.fileno(), self._on_its_way, end - self._on_its_way, os.POSIX_FADV_DONTNEED
+        )
+        self._on_its_way = end
 
 
 def _create(path: Path) -> None:
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def _write(file: FileIO, digest: "hashlib._Hash", parts: Sequence[bytes]) -> None:
-    content = memoryview(b"".join(parts))
-    digest.update(content)
-    while content:  # a disk that fills up takes some of it first
-        content = content[file.write(content) :]
 
 
 def _md5() -> "hashlib._Hash":

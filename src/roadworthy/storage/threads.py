@@ -16,14 +16,17 @@ log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 
-THREADS = 8
+WAITING = 8
+COMPUTING = 2
+"""More would only take each other's turns, and the event loop's, which feeds no more than two."""
 
 
 class Threads:
     """A few threads. What fails there for an `OSError` raises `StorageAway`."""
 
     def __init__(self, name: str):
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+        self._threads = ThreadPoolExecutor(WAITING, thread_name_prefix=name)
+        self._computing = ThreadPoolExecutor(COMPUTING, thread_name_prefix=f"{name}-computing")
 
     async def off_loop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns. It goes on without who is cancelled."""
@@ -47,14 +50,16 @@ class Threads:
 
     @asynccontextmanager
     async def one_at_a_time(self) -> AsyncIterator[Callable[..., Awaitable[None]]]:
-        """Work off the loop, each begun when the one before is done; in the end all are."""
+        """Work that computes, off the loop, each begun when the one before is done; in the end all
+        are.
+        """
         last: Future[None] | None = None
 
         async def begin(work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
             nonlocal last
             if last:
                 await _result(last)
-            last = self._threads.submit(work, *args, **kwargs)
+            last = self._computing.submit(work, *args, **kwargs)
 
         try:
             yield begin
@@ -66,6 +71,7 @@ class Threads:
 
     def close(self) -> None:
         """Finish what is under way."""
+        self._computing.shutdown()
         self._threads.shutdown()
 
 
