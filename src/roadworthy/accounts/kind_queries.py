@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, and_, case, delete, func, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.digests import kind_of, nobodys_digest
 from roadworthy.accounts.tables import digest_kinds, users
-from roadworthy.database import Connection
+from roadworthy.database import Connection, upsert
 
 MOST_KINDS = 64
 
@@ -34,8 +33,7 @@ def note_kinds_of(connection: Connection, digests: Column[Any], now: datetime) -
 
 def note_kinds(connection: Connection, kinds: Iterable[str], now: datetime) -> None:
     """That they are in use `now`."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    noted = dialect.insert(digest_kinds).on_conflict_do_update(
+    noted = upsert(connection.dialect.name, digest_kinds).on_conflict_do_update(
         index_elements=["kind"], set_={"seen_at": now}
     )
     for kind in sorted(kinds):

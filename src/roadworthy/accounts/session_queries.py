@@ -15,14 +15,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.tables import (
     revoked_tokens,
     sessions,
     users,
 )
-from roadworthy.database import Connection, Prepared
+from roadworthy.database import Connection, Prepared, upsert
 from roadworthy.jobs import delete_some
 from roadworthy.tombstones import bury_token, bury_tokens
 
@@ -123,9 +122,8 @@ def drop_session(connection: Connection, jti: str) -> None:
 
 def keep_session(connection: Connection, user_id: int, session: Session) -> None:
     """Keep a session for a token that may have none."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        dialect.insert(sessions).on_conflict_do_nothing(),
+        upsert(connection.dialect.name, sessions).on_conflict_do_nothing(),
         {**session._asdict(), "user_id": user_id},
     )
 
@@ -169,8 +167,9 @@ def _end(connection: Connection, which: ColumnElement[bool]) -> int:
     )
     rows = [{"jti": row.jti, "expires_at": row.expires_at} for row in ended]
     if rows:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        connection.execute(dialect.insert(revoked_tokens).on_conflict_do_nothing(), rows)
+        connection.execute(
+            upsert(connection.dialect.name, revoked_tokens).on_conflict_do_nothing(), rows
+        )
         bury_tokens(connection, [(row["jti"], row["expires_at"]) for row in rows])
     return len(rows)
 
@@ -189,9 +188,8 @@ def revoke_token(connection: Connection, jti: str, expires_at: datetime | None) 
 def end_token(connection: Connection, jti: str, expires_at: datetime | None) -> bool:
     """What `revoke_token` does, without a tombstone: whether it still opened something."""
     connection.execute(delete(sessions).where(sessions.c.jti == jti))
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     ended = connection.execute(
-        dialect.insert(revoked_tokens).on_conflict_do_nothing(),
+        upsert(connection.dialect.name, revoked_tokens).on_conflict_do_nothing(),
         {"jti": jti, "expires_at": expires_at},
     )
     return ended.rowcount == 1

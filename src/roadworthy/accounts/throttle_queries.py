@@ -20,12 +20,11 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from roadworthy.accounts.counter import Counter, longest_wait, microseconds
 from roadworthy.accounts.queries import User
 from roadworthy.accounts.tables import known_addresses, throttles, users
-from roadworthy.database import Connection, Prepared
+from roadworthy.database import Connection, Prepared, Upsert, upsert
 from roadworthy.jobs import delete_some
 
 
@@ -58,14 +57,13 @@ def find_who_signs_in(
 
 def remember_address(connection: Connection, user_id: int, place: bytes, now: datetime) -> None:
     """That the user signed in from `place`; not once the account is closed."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     theirs = select(
         users.c.id,
         bindparam("place", place, known_addresses.c.place.type),
         bindparam("seen_at", now, known_addresses.c.seen_at.type),
     ).where(users.c.id == user_id, users.c.closed_at.is_(None))
     connection.execute(
-        dialect.insert(known_addresses)
+        upsert(connection.dialect.name, known_addresses)
         .from_select(
             ["user_id", "place", "seen_at"], theirs.with_for_update(read=True, key_share=True)
         )
@@ -168,14 +166,14 @@ def _clear_at(count: int) -> Prepared:
 def _taking(dialect_name: str, count: int) -> Prepared:
     """One statement for `count` counters, so that of those who take at once each counts."""
     now, nonsense_after = _number("now"), _of_each("nonsense_after", count)
-    upsert = _upsert(dialect_name, count)
+    counted = _counted(dialect_name, count)
     clear_at = throttles.c.clear_at
     current = case((clear_at.between(now, nonsense_after), clear_at), else_=now)
     taken_until = _of_each("taken_until", count)
     return Prepared(
-        upsert.on_conflict_do_update(
+        counted.on_conflict_do_update(
             index_elements=["key"],
-            set_={"clear_at": current + (upsert.excluded.clear_at - now)},
+            set_={"clear_at": current + (counted.excluded.clear_at - now)},
             where=or_(clear_at <= taken_until, clear_at > nonsense_after),
         ).returning(throttles.c.key)
     )
@@ -183,23 +181,21 @@ def _taking(dialect_name: str, count: int) -> Prepared:
 
 @cache
 def _giving_back(dialect_name: str, count: int) -> Prepared:
-    upsert = _upsert(dialect_name, count)
-    back = throttles.c.clear_at + (upsert.excluded.clear_at - _number("now"))
+    counted = _counted(dialect_name, count)
+    back = throttles.c.clear_at + (counted.excluded.clear_at - _number("now"))
     return Prepared(
-        upsert.on_conflict_do_update(index_elements=["key"], set_={"clear_at": back}).returning(
+        counted.on_conflict_do_update(index_elements=["key"], set_={"clear_at": back}).returning(
             throttles.c.key
         )
     )
 
 
-def _upsert(dialect_name: str, count: int) -> postgresql.Insert | sqlite.Insert:
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
+def _counted(dialect_name: str, count: int) -> Upsert:
     rows = [
         {"key": bindparam(f"key{number}"), "clear_at": _number(f"moved{number}")}
         for number in range(count)
     ]
-    upsert: postgresql.Insert | sqlite.Insert = dialect.insert(throttles).values(rows)
-    return upsert
+    return upsert(dialect_name, throttles).values(rows)
 
 
 def _of_each(name: str, count: int) -> Case[int]:

@@ -15,6 +15,7 @@ from roadworthy.database.prepared import Prepared
 from roadworthy.database.snapshot import take_snapshot
 from roadworthy.database.sqlite import SQLITE
 from roadworthy.database.types import Identity, Instant, json_rows, metadata
+from roadworthy.database.upsert import Upsert, upsert
 
 __all__ = [
     "IDS_LEFT_OUT",
@@ -28,6 +29,7 @@ __all__ = [
     "IntegrityError",
     "Prepared",
     "Unavailable",
+    "Upsert",
     "json_rows",
     "largest_id",
     "last_id",
@@ -35,6 +37,7 @@ __all__ = [
     "move_ids_to",
     "open_database",
     "take_snapshot",
+    "upsert",
     "with_database",
     "work_apart",
 ]

@@ -19,9 +19,8 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from roadworthy.database import Connection
+from roadworthy.database import Connection, upsert
 from roadworthy.jobs.job import LEASE, LONGEST_LEASE, Job, latest_run
 from roadworthy.jobs.purging import delete_some
 from roadworthy.jobs.tables import jobs
@@ -73,9 +72,8 @@ def plan_recurring(connection: Connection, kind: str, every: timedelta, now: dat
     """There is one row for the recurring work `kind`: a new one is due at once, one that was put
     off too far after `every`.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        dialect.insert(jobs).on_conflict_do_update(
+        upsert(connection.dialect.name, jobs).on_conflict_do_update(
             index_elements=["recurring"],
             set_={"run_at": now + every},
             where=jobs.c.run_at > latest_run(every, now),
