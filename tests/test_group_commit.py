@@ -285,6 +285,33 @@ def _turn_kept(folder: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.parametrize("log", ["left", "deleted"])
+def test_into_an_emptied_file_goes_nothing(tmp_path: Path, log: str) -> None:
+    """SQLite writes what is in its log there, when its last connection closes."""
+    file = tmp_path / "test.db"
+
+    async def work(database: Database) -> list[int]:
+        for number in range(20):
+            await database.write(insert, number)
+        pages = file.read_bytes()
+        file.write_bytes(b"")
+        if log == "deleted":
+            (tmp_path / "test.db-wal").unlink()
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="was emptied"):
+                await database.write(insert, 20)
+            with pytest.raises(Unavailable, match="was emptied"):
+                await database.read(numbers)
+            assert file.stat().st_size == 0
+        if log == "deleted":
+            return []
+        file.write_bytes(pages)
+        await database.write(insert, 20)
+        return await database.read(numbers)
+
+    assert use(tmp_path, work) == list(range(21 if log == "left" else 0))
+
+
 def test_a_folder_that_is_none_shows_no_database(tmp_path: Path) -> None:
     """Whatever the disk says of it: who looks goes on looking."""
     (tmp_path / "folder").write_text("")

@@ -430,9 +430,12 @@ class TestSpool:
     ) -> None:
         """Told again, it would drop from memory what is about to be read."""
         pieces = list[tuple[int, int]]()
-        monkeypatch.setattr(
-            os, "posix_fadvise", lambda _, start, size, __: pieces.append((start, size))
-        )
+
+        def note(_: int, start: int, size: int, advice: int) -> None:
+            assert advice == os.POSIX_FADV_DONTNEED
+            pieces.append((start, size))
+
+        monkeypatch.setattr(os, "posix_fadvise", note)
         content = os.urandom(1_000_000) * 24
 
         async def work() -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from roadworthy.database.core import write_nothing
 from roadworthy.database.sqlite import sqlite_engine
 from roadworthy.jobs.worker import POLL_SECONDS
+from roadworthy.migrations import MigrationError, require_head
 from roadworthy.processes import MOST_FAILURES
 from tests.conftest import SETTINGS
 from tests.support.client import Client, hold_unavailable
@@ -279,11 +280,15 @@ def test_a_database_whose_pages_are_overwritten(
 def test_a_database_that_is_empty_for_a_while(
     data: Path, settings: dict[str, str], start: Start, connect: Connect, tmp_path: Path
 ) -> None:
-    """As when a copy is put over it: SQLite would begin it anew, in the midst of that."""
-    (registered,), (driver,) = drivers_of(data, 1, 1)
+    """As when a copy is put over it: SQLite would begin it anew, in the midst of that, or write
+    there what it has in its log.
+    """
+    (registered,), (driver, *others) = drivers_of(data, 1, 21)
     file = data / "roadworthy.db"
     service = start(tmp_path, settings)
     client = connect(service.url)
+    for other in others:
+        assert other.send(client, "POST", FIELDS).status == 200
     pages = file.read_bytes()
     file.write_bytes(b"")
 
@@ -292,21 +297,27 @@ def test_a_database_that_is_empty_for_a_while(
         hold_unavailable(registered.send(client, "GET"))
         hold_unavailable(driver.send(client, "POST", FIELDS))
         hold_unavailable(client.send("GET", "/up"))
-    wait_for_log(service, f'"{file} was emptied","advice":"put back what was in it"')
+    wait_for_log(
+        service, f'"{file} was emptied","advice":"stop the service, and put a backup in its place"'
+    )
     assert file.stat().st_size == 0
     file.write_bytes(pages)
 
-    assert registered.send(client, "GET").status == 200
+    for each in (registered, *others):
+        assert each.send(client, "GET").status == 200
     assert driver.send(client, "POST", FIELDS).status == 200
 
 
 def test_an_empty_file_is_left_as_it_is(tmp_path: Path) -> None:
     """Emptied after it was looked at, and before SQLite has it open."""
-    file = tmp_path / "roadworthy.db"
+    file, log = tmp_path / "roadworthy.db", tmp_path / "roadworthy.db-wal"
     file.touch()
-    with pytest.raises(FileNotFoundError, match=f"{file} was emptied"):
+    log.write_bytes(b"what was written last")
+    with pytest.raises(OperationalError, match=f"{file} was emptied"):
         sqlite_engine(str(file)).connect()
-    assert file.stat().st_size == 0
+    with pytest.raises(MigrationError, match="the database is empty"):
+        require_head(f"sqlite:///{file}")
+    assert (file.stat().st_size, log.read_bytes()) == (0, b"what was written last")
 
 
 def test_what_holds_no_table_of_ours_takes_no_writes(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ MOST_KEPT = 100
 
 _KNOWN = {
     "put away or replaced": "stop the service before its files are moved, deleted or restored",
-    "was emptied": "put back what was in it",
+    "was emptied": "stop the service, and put a backup in its place",
     "to itself": "end the process that holds that file",
     "readonly": "let this user write to the file and its folder",
     "disk is full": "make room on its disk",

@@ -26,6 +26,7 @@ class HeldFiles:
         self._main: _Identity = None
         self._found: tuple[_Identity, ...] | None = None
         self._connections = 0
+        self._kept: Connection | None = None
         self._open = 0
         """Of those, the ones that are connected, and not about to close."""
         self._log_is_other = False
@@ -36,6 +37,7 @@ class HeldFiles:
         """A connection of `engine`, to be closed by `close`. Raises `FileNotFoundError` when it
         would be to other files than those of the others, or to an empty one.
         """
+        self._let_go_of_kept()
         self._take()
         try:
             connection = engine.connect()
@@ -46,10 +48,30 @@ class HeldFiles:
         return connection
 
     def close(self, connection: Connection) -> None:
-        """Let it go; before, as with the last one SQLite takes the log and its index away."""
+        """Let it go; before, as with the last one SQLite takes the log and its index away.
+
+        While the database is empty one is kept: with the last, SQLite would write there what is in
+        the log, and what then looks like a database would be served.
+        """
+        if self._is_to_be_kept(connection):
+            return
         self._leave()
         connection.close()
         self._release()
+
+    def _is_to_be_kept(self, connection: Connection) -> bool:
+        with self._lock:
+            if self._kept is not None or not self._is_emptied:
+                return False
+            self._kept = connection
+            return True
+
+    def _let_go_of_kept(self) -> None:
+        with self._lock:
+            if self._kept is None or self._is_emptied:
+                return
+            kept, self._kept = self._kept, None
+        self.close(kept)
 
     def _take(self) -> None:
         with self._lock:
@@ -83,10 +105,16 @@ class HeldFiles:
 
     @property
     def are_same(self) -> bool:
-        """Whether they are where they were, as far as any are held."""
-        if not self._connections or self._found is None:
-            return True
-        return self._found == tuple(map(_identity, self._paths))
+        """Whether they are where they were, and not emptied, as far as any are held."""
+        return not self._connections or (self._are_where_they_were and not self._is_emptied)
+
+    @property
+    def _are_where_they_were(self) -> bool:
+        return self._found is None or self._found == tuple(map(_identity, self._paths))
+
+    @property
+    def _is_emptied(self) -> bool:
+        return _size(self._paths[0]) == 0
 
     def require_same(self) -> None:
         """Raise `FileNotFoundError` when they are not, or when the database was emptied.
@@ -94,9 +122,9 @@ class HeldFiles:
         SQLite takes an empty file for a new database: it throws the log away, and writes a first
         page over what somebody is about to put there.
         """
-        if _is_empty(self._paths[0]):
-            raise was_emptied(self._paths[0])
-        if not self.are_same:
+        if self._is_emptied:
+            raise FileNotFoundError(f"{self._paths[0]} was emptied")
+        if self._connections and not self._are_where_they_were:
             self._log_is_other = self._found is not None and self._found[0] == _identity(
                 self._paths[0]
             )
@@ -110,17 +138,12 @@ class HeldFiles:
         """
         main, log = map(_identity, self._paths[:2])
         is_taken = self._found is not None and self._found[0] == main and self._found[1] != log
-        return is_taken and (log is None or _is_empty(self._paths[1]))
+        return is_taken and not self._is_emptied and not _size(self._paths[1])
 
     def _replaced(self) -> FileNotFoundError:
         return FileNotFoundError(
             f"{self._paths[0]}, or what lies beside it, was put away or replaced"
         )
-
-
-def was_emptied(path: str) -> FileNotFoundError:
-    """What is raised of the database at `path` when there is nothing in it."""
-    return FileNotFoundError(f"{path} was emptied")
 
 
 def _identity(path: str) -> _Identity:
@@ -132,9 +155,8 @@ def _identity(path: str) -> _Identity:
     return found.st_dev, found.st_ino
 
 
-def _is_empty(path: str) -> bool:
-    """Whether a file is there, with nothing in it."""
+def _size(path: str) -> int | None:
     try:
-        return os.stat(path).st_size == 0  # noqa: PTH116
+        return os.stat(path).st_size  # noqa: PTH116
     except OSError:
-        return False
+        return None

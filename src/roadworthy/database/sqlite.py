@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from roadworthy.database.core import Busy, Database, P, Query, T, Unavailable, write_nothing
 from roadworthy.database.group_commit import GroupCommit
-from roadworthy.database.held import HeldFiles, was_emptied
+from roadworthy.database.held import HeldFiles
 from roadworthy.database.outage import outage_reason
 from roadworthy.telemetry import metrics
 
@@ -98,7 +99,7 @@ class SQLite(Database):
         """Connections of a process share a file found read-only, until all of them let it go."""
         self._takes_writes = False
         self._complaints.say(reason)
-        if "readonly" in reason or "put away" in reason:
+        if any(sign in reason for sign in ("readonly", "put away", "was emptied")):
             self._forget_reader()
 
     def _forget_reader(self) -> None:
@@ -140,13 +141,17 @@ def sqlite_engine(path: str, *, create: bool = False, wait_seconds: float = 10) 
 
 
 def _use_log(connection: sqlite3.Connection, path: str, *, create: bool) -> None:
-    """To an empty file this would write a first page, perhaps over what is being put there."""
+    """Of an empty file SQLite would throw the log away, and write a first page there, perhaps over
+    what is being put in its place.
+    """
+    if not create and Path(path).stat().st_size == 0:
+        raise sqlite3.OperationalError(f"{path} was emptied")
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode == "wal":
         return
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if not (pages or create):
-        raise was_emptied(path)
+        raise sqlite3.OperationalError(f"{path} was emptied")
     connection.execute("PRAGMA journal_mode=WAL")
 
 

@@ -73,7 +73,7 @@ def current_version(url: str) -> str | None:
 
     Raises `MigrationError` when it does not answer.
     """
-    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+    if url.startswith(SQLITE) and not _has_content(Path(url.removeprefix(SQLITE))):
         return None
     return _run(url, _version, writes=False)
 
@@ -152,10 +152,14 @@ def _run_on_sqlite(path: str, work: Callable[[Connection], T], *, writes: bool) 
         return in_transaction(connection, begin, lambda: work(connection))
 
 
+def _has_content(database: Path) -> bool:
+    return database.exists() and database.stat().st_size > 0
+
+
 def _refuse_emptied(path: str) -> None:
     """Who has written to a database has left the file of the writers' queue beside it."""
     database, queue = Path(path), Path(f"{path}-turn")
-    if queue.exists() and not (database.exists() and database.stat().st_size):
+    if queue.exists() and not _has_content(database):
         raise MigrationError(
             f"{database} was emptied or taken away: put a backup in its place, or delete {queue} "
             "to begin anew"

@@ -1,6 +1,7 @@
 """Files on their way into storage: written to disk as they arrive, never held in memory."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import secrets
@@ -16,10 +17,9 @@ from pathlib import Path
 from roadworthy.storage.errors import TooLong
 from roadworthy.storage.threads import Threads
 
-LEAST_AT_ONCE = 256 * 1024
-MOST_AT_ONCE = 1024 * 1024
 GATHERED_BYTES = 8 * 1024 * 1024
-"""Of all files that arrive at once: what one has before a thread takes it is a share of that."""
+MOST_AT_ONCE = 1024 * 1024
+"""What a file has gathered before a thread takes it: a share of the first, up to the second."""
 SENT_AHEAD_BYTES = 2 * 1024 * 1024
 
 
@@ -113,7 +113,7 @@ class Spool(Threads):
 
     @property
     def _at_once(self) -> int:
-        return max(LEAST_AT_ONCE, min(GATHERED_BYTES // self._receiving, MOST_AT_ONCE))
+        return min(GATHERED_BYTES // self._receiving, MOST_AT_ONCE)
 
 
 class _Arriving:
@@ -141,13 +141,12 @@ class _Arriving:
 
     def _send_ahead(self) -> None:
         """Have the disk begin to write: files that arrive at once all end at once, and would wait
-        for it together, with nothing left to compute. "Not needed" is how Linux is told; it keeps
-        in memory what it only begins to write.
+        for it together, with nothing left to compute. "Not needed" is how Linux is told; what it
+        only begins to write it keeps in memory.
         """
-        end = self._file.tell()
-        os.posix_fadvise(
-            self._file.fileno(), self._on_its_way, end - self._on_its_way, os.POSIX_FADV_DONTNEED
-        )
+        start, end = self._on_its_way, self._file.tell()
+        with contextlib.suppress(OSError):  # a file system that takes no advice
+            os.posix_fadvise(self._file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
         self._on_its_way = end
 
 

@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 WAITING = 8
 COMPUTING = 2
-"""More would only take each other's turns, and the event loop's, which feeds no more than two."""
+"""More would only take each other's turns, and the event loop's, which feeds no more than two. What
+is computed is also written, into memory unless the disk is far behind."""
 
 
 class Threads:
