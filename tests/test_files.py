@@ -289,6 +289,16 @@ def test_parts_of_a_file(shown: tuple[str, bytes]) -> None:
             assert (answer.body, answer.header("content-range")) == (content, None), header
 
 
+@pytest.mark.parametrize("part", ["bytes=0-9", "bytes=999999-"])
+def test_parts_are_for_who_gets_the_file(shown: tuple[str, bytes], part: str) -> None:
+    """RFC 9110: 14.2, it is of GET alone; 13.2.2, what is known already is asked first."""
+    url, content = shown
+    head = fetch(url, "HEAD", headers={"range": part})
+    assert (head.status, head.header("content-length")) == (200, str(len(content)))
+    known = {"if-none-match": head.header("etag") or "", "range": part}
+    assert fetch(url, headers=known).status == 304
+
+
 def test_a_part_of_what_has_changed_is_all_of_it(shown: tuple[str, bytes]) -> None:
     url, content = shown
     etag = fetch(url, "HEAD").header("etag") or ""
@@ -434,6 +444,7 @@ def test_there_is_no_such_page(client: Client, driver: Driver, filing: Filing) -
     ):
         answer = fetch(f"{urls[name]}?{quote(query, safe='=&')}")
         assert (answer.status, answer.json) == (404, error(404)), (name, query)
+    assert fetch(f"{urls['dbs']}?page=2", headers={"if-none-match": "*"}).status == 404
     assert filing.tables.rows("file_views", user_id=driver.id) == []
 
 
@@ -451,6 +462,8 @@ def test_who_is_shown_a_file_is_recorded_and_who_is_shown_none_is_not(
     fetch(url)
     fetch(f"{url}?disposition=inline", headers={"range": "bytes=5-6"})
     fetch(f"{url}?page=1")
+    fetch(f"{url}?page=1", "HEAD")
+    assert fetch(f"{url}?page=1", headers={"if-none-match": "*"}).status == 304
     views = filing.tables.rows("file_views", user_id=driver.id)
     assert [view["manner"] for view in views] == ["attachment", "inline", "inline"]
 

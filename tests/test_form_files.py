@@ -179,6 +179,16 @@ _REFUSED: list[tuple[str, list[Part], int, object]] = [
 ]
 
 
+def test_a_name_that_cannot_be_read_is_not_told_again(client: Client, driver: Driver) -> None:
+    """What is wrong is for the client's log, and the name is the driver's."""
+    body = multipart([_file("cv", pdf(), "DBS of Ann.pdf")]).replace(b"Ann", b"\xff")
+    headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", **driver.signed}
+    answer = client.send("PATCH", PROFILE_PATH, headers, body)
+    assert answer.status == 400
+    assert answer.json["detail"].startswith("the multipart body is broken: ")
+    assert "DBS" not in answer.json["detail"]
+
+
 @pytest.mark.parametrize("row", _REFUSED, ids=[row[0] for row in _REFUSED])
 def test_what_is_refused_leaves_nothing(
     row: Any, client: Client, driver: Driver, filing: Filing

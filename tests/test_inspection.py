@@ -225,6 +225,43 @@ def test_nobody_waits_forever(looking: Looking, monkeypatch: pytest.MonkeyPatch)
     assert isinstance(found[-1], InspectorBusy)
 
 
+def test_one_place_holds_up_no_other(looking: Looking) -> None:
+    done = list[str]()
+
+    async def inspect(path: Path, place: str) -> None:
+        await looking.inspector.inspect(path, place)
+        done.append(place)
+
+    async def all_at_once() -> None:
+        slow, quick = looking.file(noise(2000), "slow"), looking.file(picture(), "quick")
+        many = [asyncio.ensure_future(inspect(slow, "a")) for _ in range(12)]
+        await asyncio.sleep(0)
+        await inspect(quick, "b")
+        await asyncio.gather(*many)
+
+    looking.wait(all_at_once())
+
+    assert "b" in done[:6], done
+
+
+def test_more_of_one_place_than_can_wait_are_told_to_come_back(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspector_module, "MOST_OF_ONE", 2)
+    path = looking.file(picture())
+
+    async def all_at_once() -> list[str | BaseException]:
+        places = ("a", "a", "a", "b")
+        return await asyncio.gather(
+            *(looking.inspector.inspect(path, place) for place in places), return_exceptions=True
+        )
+
+    found = looking.wait(all_at_once())
+
+    assert isinstance(found[2], InspectorBusy)
+    assert [*found[:2], found[3]] == ["image/jpeg"] * 3
+
+
 def test_the_process_knows_none_of_our_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

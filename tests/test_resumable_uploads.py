@@ -184,6 +184,20 @@ def test_a_creation_that_breaks_off_is_continued_by_its_key(
     assert len(_uploads(filing, driver)) == 1
 
 
+def test_a_body_of_another_type_is_refused_in_chunks_too(driver: Driver, filing: Filing) -> None:
+    """Nothing says before how long it is."""
+    head = (
+        f"POST {UPLOADS_PATH} HTTP/1.1\r\nhost: a\r\ntus-resumable: 1.0.0\r\nupload-length: 3\r\n"
+        f"authorization: {driver.signed['authorization']}\r\ncontent-type: text/plain\r\n"
+        "transfer-encoding: chunked\r\nconnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    )
+    address = urlsplit(filing.running.url)
+    with socket.create_connection((address.hostname, address.port), 10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 415 ")
+    assert _uploads(filing, driver) == []
+
+
 def test_a_key_begins_one_file(client: Client, driver: Driver, filing: Filing) -> None:
     assert create(client, driver, 1000, key="one").status == 201
     for other in (

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from roadworthy.accounts import Link, Purpose, Throttle, keep_link
 from roadworthy.accounts.counter import Counter
 from roadworthy.accounts.throttle_queries import leave_no_trace, remember_address
-from roadworthy.accounts.turns import Turns
 from roadworthy.database import Database, open_database
 from roadworthy.settings import Limit, load_settings
+from roadworthy.turns import Turns
 from roadworthy.wire import TooManyRequests, network_of, site_of
 from tests.conftest import Place
 from tests.support.client import Answer, Client
@@ -545,22 +545,45 @@ def test_who_waits_for_much_lets_others_pass() -> None:
     asyncio.run(day())
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=30))
-def test_no_turn_is_lost(come: list[tuple[str, int]]) -> None:
+def test_one_place_leaves_room_for_another() -> None:
+    """What is free stays free for who comes next."""
+
+    async def day() -> None:
+        turns, had = Turns(2, most_of_one=1), list[str]()
+
+        async def take(place: str) -> None:
+            async with turns.turn(place):
+                had.append(place)
+
+        async with turns.turn("a"):
+            waiting = asyncio.create_task(take("a"))
+            await asyncio.sleep(0)
+            await take("b")
+        await waiting
+        assert had == ["b", "a"]
+
+    asyncio.run(day())
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=30),
+    st.integers(1, 2),
+)
+def test_no_turn_is_lost(come: list[tuple[str, int]], most_of_one: int) -> None:
     """Whoever gives up, whenever: as they wait, as they are let in, or while it is their turn."""
 
     async def day() -> None:
-        turns, inside = Turns(2), 0
+        turns, inside = Turns(2, most_of_one), Count[str]()
 
         async def take(place: str) -> None:
-            nonlocal inside
             async with turns.turn(place):
-                inside += 1
-                assert inside <= 2
+                inside[place] += 1
+                assert inside.total() <= 2
+                assert inside[place] <= most_of_one
                 try:
                     await asyncio.sleep(0)
                 finally:
-                    inside -= 1
+                    inside[place] -= 1
 
         tasks = [asyncio.create_task(take(place)) for place, _ in come]
         for step in range(3):
@@ -571,7 +594,7 @@ def test_no_turn_is_lost(come: list[tuple[str, int]]) -> None:
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
         for task in tasks:
             assert task.cancelled() or task.exception() is None
-        async with asyncio.timeout(5), turns.turn("d"), turns.turn("d"):
+        async with asyncio.timeout(5), turns.turn("d"), turns.turn("e"):
             pass
 
     asyncio.run(day())

@@ -13,6 +13,7 @@ ALLOWED = {
     "If-None-Match",
     "Idempotency-Key",
     "JWT-AUD",
+    "X-HTTP-Method-Override",
     "X-Request-Id",
     "X-Requested-With",
     *TUS,

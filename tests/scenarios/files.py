@@ -550,10 +550,17 @@ OFFICE = [
             "ht&#9;tp://example.com/a.dotm",
         )
     ),
-    Refused(
-        "a DOCX with a link to a script",
-        lambda: docx(relations=relation("hyperlink", "javascript:alert(1)")),
-        _ACTIVE,
+    *(
+        Refused(
+            f"a DOCX with a link to {what}",
+            partial(docx, relations=relation("hyperlink", target)),
+            _ACTIVE,
+        )
+        for what, target in (
+            ("a script", "javascript:alert(1)"),
+            ("a search of Windows", "search-ms:query=x"),
+            ("a troubleshooter of Windows", "ms-msdt:/id x"),
+        )
     ),
     Refused(
         "a DOCX whose old picture is elsewhere",

@@ -14,9 +14,9 @@ from typing import Any
 import structlog
 
 from roadworthy.accounts.digests import TODAY, kind_of, nobodys_digest
-from roadworthy.accounts.turns import Turns
 from roadworthy.settings import PREFIX
 from roadworthy.telemetry import metrics
+from roadworthy.turns import Turns
 from roadworthy.wire import ServiceUnavailable, site_of
 
 log = structlog.get_logger()

@@ -1,16 +1,16 @@
 """Looks into files before they are attached. What we do not take is removed at once."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
-from weakref import WeakValueDictionary
+from typing import NamedTuple
 
 from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
 from roadworthy.documents.blob import joined_name, refusal_in
 from roadworthy.documents.files import Files
+from roadworthy.documents.one_by_one import RETRY_SECONDS, OneByOne
 from roadworthy.documents.placing_queries import find_placed
 from roadworthy.documents.queries import Blob, find_blob, find_blobs, mark_inspected
 from roadworthy.documents.signatures import Signatures
@@ -20,9 +20,14 @@ from roadworthy.storage import NotStored, StorageAway
 from roadworthy.wire import ServiceUnavailable
 from roadworthy.wire.values import INVALID, Refused
 
-RETRY_SECONDS = 10
-"""Until files can be looked into again."""
 NOT_PHOTOGRAPHS = "must be photographs where there are several"
+
+
+class Asker(NamedTuple):
+    """The driver who hands in, and the place where they ask from (`network_of`)."""
+
+    user_id: int
+    place: str
 
 
 class Checking:
@@ -42,30 +47,30 @@ class Checking:
         self._inspector = inspector
         self._signatures = signatures
         self._clock = clock
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._turns = OneByOne[int]()
 
     async def check(
-        self, user_id: int, profile_id: int | None, wanted: Named, made: list[int]
+        self, asker: Asker, profile_id: int | None, wanted: Named, made: list[int]
     ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
         """The blobs for each slot, and what is wrong with those for other slots.
 
         Several photographs for a place for one have become one PDF, a blob that is added to `made`
-        also when this raises. A driver's requests take turns, so that others find room too.
+        also when this raises. A driver's requests take turns, and then those from one place, so
+        that others find room too.
         Raises `ServiceUnavailable` when they cannot be looked into now.
         """
-        turn = self._turns.setdefault(user_id, asyncio.Lock())
-        async with turn:
-            return await self._check(user_id, profile_id, wanted, made)
+        async with self._turns.turn(asker.user_id):
+            return await self._check(asker, profile_id, wanted, made)
 
     async def _check(
-        self, user_id: int, profile_id: int | None, wanted: Named, made: list[int]
+        self, asker: Asker, profile_id: int | None, wanted: Named, made: list[int]
     ) -> tuple[dict[str, list[int]], Mapping[str, list[str]]]:
         placing: dict[str, list[int]] = {}
         errors: dict[str, list[str]] = {}
-        named, placed = await self._found(user_id, profile_id, wanted)
+        named, placed = await self._found(asker.user_id, profile_id, wanted)
         for slot, blobs in named.items():
             try:
-                placing[slot] = await self._check_slot(user_id, slot, blobs, placed, made)
+                placing[slot] = await self._check_slot(asker, slot, blobs, placed, made)
             except Refused as refused:
                 errors[slot] = [str(refused)]
             except (InspectorBusy, ScannerAway):
@@ -86,7 +91,7 @@ class Checking:
 
     async def _check_slot(
         self,
-        user_id: int,
+        asker: Asker,
         slot: str,
         named: Sequence[Blob] | None,
         placed: Mapping[int, str],
@@ -98,12 +103,12 @@ class Checking:
         for blob in named:
             if placed.get(blob.id) == slot:
                 blobs.append(blob)
-            elif blob.may_be_attached(user_id, self._clock()):
-                blobs.append(await self._checked(blob, slot))
+            elif blob.may_be_attached(asker.user_id, self._clock()):
+                blobs.append(await self._checked(asker, blob, slot))
             else:
                 raise Refused(INVALID)
         if slot in SLOTS and len(blobs) > 1:
-            return [await self._joined_or_discarded(user_id, blobs, made)]
+            return [await self._joined_or_discarded(asker, blobs, made)]
         return [blob.id for blob in blobs]
 
     async def _named(self, signed_ids: Sequence[str]) -> list[Blob] | None:
@@ -113,22 +118,22 @@ class Checking:
             return None
         return [found[blob_id] for blob_id in ids if blob_id]
 
-    async def _checked(self, blob: Blob, slot: str) -> Blob:
+    async def _checked(self, asker: Asker, blob: Blob, slot: str) -> Blob:
         if blob.detected_type is None:
-            blob = await self._inspected(blob)
+            blob = await self._inspected(asker, blob)
         reason = refusal_in(slot, blob.detected_type or "")
         if reason:
             await self._files.discard(blob)
             raise Refused(reason)
         return blob
 
-    async def _inspected(self, blob: Blob) -> Blob:
+    async def _inspected(self, asker: Asker, blob: Blob) -> Blob:
         """The blob with its type known; its bytes are where nobody can change them any more."""
         key = blob.key if blob.uploaded_at else await self._storage.accept(blob.key)
         if key is None:
             return await self._inspected_by_another(blob)
         try:
-            content_type = await self._inspect(blob, key)
+            content_type = await self._inspect(asker, blob, key)
         except BaseException as reason:
             if isinstance(reason, Refused):
                 await self._files.discard(blob)
@@ -143,14 +148,14 @@ class Checking:
             await self._remove(blob.key)
         return blob._replace(key=key, detected_type=content_type)
 
-    async def _inspect(self, blob: Blob, key: str) -> str:
+    async def _inspect(self, asker: Asker, blob: Blob, key: str) -> str:
         try:
             async with self._storage.fetched(key) as path:
                 if blob.uploaded_at is None:
                     file = await self._storage.spool.measure(path)
                     if (file.byte_size, file.checksum) != (blob.byte_size, blob.checksum):
                         raise Refused(INVALID)
-                return await self._inspector.inspect(path)
+                return await self._inspector.inspect(path, asker.place)
         except FileRefused as refused:
             raise Refused(str(refused)) from None
         except NotStored:
@@ -172,24 +177,26 @@ class Checking:
             await self._storage.delete(key)
 
     async def _joined_or_discarded(
-        self, user_id: int, blobs: Sequence[Blob], made: list[int]
+        self, asker: Asker, blobs: Sequence[Blob], made: list[int]
     ) -> int:
         """A document that is refused is refused whole."""
         try:
-            return await self._joined(user_id, blobs, made)
+            return await self._joined(asker, blobs, made)
         except Refused:
             for blob in blobs:
                 await self._files.discard(blob)
             raise
 
-    async def _joined(self, user_id: int, blobs: Sequence[Blob], made: list[int]) -> int:
+    async def _joined(self, asker: Asker, blobs: Sequence[Blob], made: list[int]) -> int:
         """The id of one PDF of the photographs, in their order."""
         if any(blob.detected_type not in IMAGES for blob in blobs):
             raise Refused(NOT_PHOTOGRAPHS)
         async with self._storage.spool.empty() as target:
-            await self._join(blobs, target)
+            await self._join(asker, blobs, target)
             file = await self._storage.spool.measure(target)
-            blob_id = await self._files.keep(user_id, file, joined_name(blobs[0].filename), PDF)
+            blob_id = await self._files.keep(
+                asker.user_id, file, joined_name(blobs[0].filename), PDF
+            )
         made.append(blob_id)
         joined = await self._database.read(find_blob, blob_id)
         if joined is None:
@@ -197,14 +204,14 @@ class Checking:
         await self._database.write(mark_inspected, blob_id, joined.key, PDF, self._clock())
         return blob_id
 
-    async def _join(self, blobs: Sequence[Blob], target: Path) -> None:
+    async def _join(self, asker: Asker, blobs: Sequence[Blob], target: Path) -> None:
         async with AsyncExitStack() as stack:
             try:
                 paths = [
                     await stack.enter_async_context(self._storage.fetched(blob.key))
                     for blob in blobs
                 ]
-                await self._inspector.join(paths, target)
+                await self._inspector.join(paths, target, asker.place)
             except FileRefused as refused:
                 raise Refused(str(refused)) from None
             except NotStored:

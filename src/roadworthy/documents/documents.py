@@ -5,13 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from roadworthy.documents.access import Viewer
-from roadworthy.documents.checking import Checking
+from roadworthy.documents.checking import Asker, Checking
 from roadworthy.documents.files import Files
 from roadworthy.documents.handing_in import HandingIn
 from roadworthy.documents.links import Links, Outlook, window_at
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Wanted
-from roadworthy.wire import FormLimits, Request, Response, is_form, received_form
+from roadworthy.wire import FormLimits, Request, Response, is_form, network_of, received_form
 from roadworthy.wire.messages import MOST_BODY_BYTES
 
 MOST_FORM_FILES = 40
@@ -54,7 +54,7 @@ class Documents:
             return await answer()
 
     def checked(
-        self, user_id: int, profile_id: int | None, wanted: Wanted
+        self, request: Request, user_id: int, profile_id: int | None, wanted: Wanted
     ) -> AbstractAsyncContextManager[tuple[dict[str, list[int]], Mapping[str, list[str]]]]:
         """The blobs for each slot, and what is wrong with those for other slots.
 
@@ -62,7 +62,8 @@ class Documents:
         no place afterwards is removed. Raises `ServiceUnavailable` and `TooManyRequests`.
         """
         handing_in = HandingIn(self._files, self._checking, self._signatures)
-        return handing_in.checked(user_id, profile_id, wanted)
+        asker = Asker(user_id, network_of(request.client))
+        return handing_in.checked(asker, profile_id, wanted)
 
     def outlook(self, request: Request) -> Outlook:
         """What links in the answer to `request` depend on."""

@@ -7,7 +7,7 @@ import structlog
 
 from roadworthy.database import Busy, Unavailable
 from roadworthy.documents.blob import content_type_value, filename_value
-from roadworthy.documents.checking import Checking
+from roadworthy.documents.checking import Asker, Checking
 from roadworthy.documents.files import Files
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Wanted
@@ -29,12 +29,12 @@ class HandingIn:
 
     @asynccontextmanager
     async def checked(
-        self, user_id: int, profile_id: int | None, wanted: Wanted
+        self, asker: Asker, profile_id: int | None, wanted: Wanted
     ) -> AsyncIterator[tuple[dict[str, list[int]], Mapping[str, list[str]]]]:
         """See `Documents.checked`."""
         try:
-            named, refused = await self._named(user_id, wanted)
-            placing, errors = await self._checking.check(user_id, profile_id, named, self._made)
+            named, refused = await self._named(asker.user_id, wanted)
+            placing, errors = await self._checking.check(asker, profile_id, named, self._made)
             yield placing, {**refused, **errors}
         finally:
             for blob_id in self._made:

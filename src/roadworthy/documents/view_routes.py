@@ -28,6 +28,7 @@ from roadworthy.wire import (
     Route,
     StreamedResponse,
     has_already,
+    network_of,
     part_wanted,
 )
 
@@ -66,13 +67,11 @@ class ViewRoutes:
         if number is not None:
             return await self._show_page(request, permission, file, number)
         manner = _manner(request, file)
+        if has_already(request, _etag(file)) or request.method == "HEAD":
+            return _handed_out(file, manner, None, _nothing())
         wanted = part_wanted(
             request.header(b"range"), request.header(b"if-range"), _etag(file), file.byte_size
         )
-        if has_already(request, _etag(file)):
-            return _handed_out(file, manner, None, _nothing())
-        if request.method == "HEAD":
-            return _handed_out(file, manner, wanted, _nothing())
         with ExitStack() as leaving:
             piece_bytes = leaving.enter_context(self._files.leaving.one(permission.viewer))
             await self._record(permission, file, manner)
@@ -87,15 +86,17 @@ class ViewRoutes:
     async def _show_page(
         self, request: Request, permission: Permission, file: Viewable, number: int
     ) -> Response:
-        etag = f'{_etag(file)[:-1]}-{number}"'
+        etag, place = f'{_etag(file)[:-1]}-{number}"', network_of(request.client)
         headers = {
             "content-disposition": _page_disposition(file, number),
             "content-security-policy": SANDBOX,
         }
         body = b""
-        if not has_already(request, etag):
+        has_it = has_already(request, etag)
+        if not has_it or request.header(b"if-none-match") == "*":  # which no page has that is none
             with self._files.leaving.one(permission.viewer):
-                body = await self._pages.page(permission.viewer, file.key, number)
+                body = await self._pages.page(permission.viewer, file.key, number, place)
+        if not has_it and request.method != "HEAD":
             await self._record(permission, file, "inline")
         response = Response(200, body, etag=etag, content_type=PAGE_TYPE, headers=headers)
         response.cache_control = KEPT_BY_NOBODY
@@ -196,7 +197,8 @@ _SHOW = Operation(
         200: "The file",
         206: "The part of it that was asked for",
         302: "It is elsewhere, for a minute",
-        404: "The URL has expired or was edited, or the file or page is there no more",
+        404: "The URL has expired or was edited, the file is there no more, or it has no such page "
+        "that can be drawn",
         416: "There is no such part",
     },
     in_path={"token": "What the URL allows"},

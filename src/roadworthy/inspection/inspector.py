@@ -3,9 +3,10 @@
 import asyncio
 import os
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -18,6 +19,7 @@ from roadworthy.inspection.opening import opened
 from roadworthy.inspection.parser import Limits, Parser, ParserEnded
 from roadworthy.inspection.refusals import FileRefused, InspectorBusy, Reason
 from roadworthy.telemetry import metrics
+from roadworthy.turns import Turns
 
 T = TypeVar("T")
 
@@ -25,6 +27,8 @@ log = structlog.get_logger()
 
 MOST_WAITING = 64
 """Files that may wait at once; with one more, come back."""
+MOST_OF_ONE = 24
+"""Of those, that came from one place: others shall find room too, and their turn."""
 
 WAIT_SECONDS = 30
 """How long one waits for its turn."""
@@ -39,33 +43,38 @@ class Inspector:
     """Says what a file is and whether we take it, joins photographs, renders pages.
 
     One a server process; a process of its own, started with the first file, forks for each file.
-    At most half as many files as there are processors, and two, are looked into at a time. Raises
-    `NotStored` when a file was removed while it waited for its turn.
+    Half as many files as there are processors, and two at least, are looked into at a time, half of
+    them at most of one `place`, which is where those who ask come from. Pages are rendered beside
+    that: who looks holds up nobody who hands in. Raises `NotStored` when a file was removed while
+    it waited for its turn.
     """
 
     def __init__(self, scanner: ClamAV | None = None, limits: Limits | None = None):
         """`scanner`: what looks at each file as well."""
         at_once = max(2, (os.cpu_count() or 1) // 2)
+        pages_at_once = at_once // 2
         self._scanner = scanner
         self._limits = limits or Limits()
-        self._threads = ThreadPoolExecutor(at_once, "inspection")
-        self._turns = asyncio.Semaphore(at_once)
-        self._waiting = 0
+        self._threads = ThreadPoolExecutor(at_once + pages_at_once, "inspection")
+        self._turns = Turns(at_once, most_of_one=at_once // 2)
+        self._turns_of_pages = Turns(pages_at_once)
+        self._waiting = Counter[str]()
         self._starting = threading.Lock()
         self._parser: Parser | None = None
 
-    async def inspect(self, path: Path) -> str:
+    async def inspect(self, path: Path, place: str = "") -> str:
         """The content type of the file, decided from its bytes: one of `TYPES`.
 
         Raises `FileRefused` for a file that we do not take, `InspectorBusy`, and `ScannerAway`
         when the scanner was to be asked and does not answer.
         """
-        content_type = await self._do(self._inspect, path)
+        async with self._turn(self._turns, place):
+            content_type = await self._off_loop(self._inspect, path)
         if self._scanner:
             await self._scanner.scan(path)
         return content_type
 
-    async def join(self, paths: Sequence[Path], target: Path) -> None:
+    async def join(self, paths: Sequence[Path], target: Path, place: str = "") -> None:
         """Make one PDF of photographs, in order, in the existing file `target`.
 
         They stand upright and are made smaller until the PDF has at most 18 MB. When this raises,
@@ -73,15 +82,17 @@ class Inspector:
         """
         if not 1 <= len(paths) <= MOST_PHOTOGRAPHS:
             raise FileRefused(Reason.TOO_MANY_PAGES)
-        await self._do(self._join, paths, target)
+        async with self._turn(self._turns, place):
+            await self._off_loop(self._join, paths, target)
 
-    async def page(self, path: Path, target: Path, number: int) -> None:
+    async def page(self, path: Path, target: Path, number: int, place: str = "") -> None:
         """Render the page of that number, from 1, of a PDF, or a photograph, which is its page 1.
 
         A JPEG of at most 2000 pixels a side, in the existing file `target`. Raises `FileRefused`
         and `InspectorBusy`.
         """
-        await self._do(self._page, path, target, number)
+        async with self._turn(self._turns_of_pages, place):
+            await self._off_loop(self._page, path, target, number)
 
     def close(self) -> None:
         """Let go of threads and processes."""
@@ -89,31 +100,32 @@ class Inspector:
         if self._parser:
             self._parser.stop()
 
-    async def _do(self, work: Callable[..., T], *values: object) -> T:
-        """In a thread, which goes on when whoever waits for it is gone."""
-        async with self._turn():
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, work, *values)
-
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= MOST_WAITING:
+    async def _turn(self, turns: Turns, place: str) -> AsyncIterator[None]:
+        if self._waiting.total() >= MOST_WAITING or self._waiting[place] >= MOST_OF_ONE:
             raise InspectorBusy
-        self._count(+1)
+        self._count(place, +1)
         try:
-            await asyncio.wait_for(self._turns.acquire(), WAIT_SECONDS)
-            try:
+            async with AsyncExitStack() as stack:
+                try:
+                    async with asyncio.timeout(WAIT_SECONDS):
+                        await stack.enter_async_context(turns.turn(place))
+                except TimeoutError:
+                    raise InspectorBusy from None
                 yield
-            finally:
-                self._turns.release()
-        except TimeoutError:
-            raise InspectorBusy from None
         finally:
-            self._count(-1)
+            self._count(place, -1)
 
-    def _count(self, change: int) -> None:
-        self._waiting += change
-        metrics.inspections_waiting.set(self._waiting)
+    def _count(self, place: str, change: int) -> None:
+        self._waiting[place] += change
+        if not self._waiting[place]:
+            del self._waiting[place]
+        metrics.inspections_waiting.set(self._waiting.total())
+
+    async def _off_loop(self, work: Callable[..., T], *values: object) -> T:
+        """In a thread, which goes on when whoever waits for it is gone."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, *values)
 
     def _inspect(self, path: Path) -> str:
         with opened(path) as file:
@@ -131,7 +143,7 @@ class Inspector:
 
     def _page(self, path: Path, target: Path, number: int) -> None:
         with opened(path) as file, target.open("r+b") as rendered:
-            self._ask("page", [file, rendered], self._limits, number)
+            self._ask("page", [file, rendered], self._limits.for_page(), number)
 
     def _ask(
         self, task: str, files: list[IO[bytes]], limits: Limits, page: int = 0

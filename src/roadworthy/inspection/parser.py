@@ -46,6 +46,10 @@ class Limits:
         more = min(1 + count // 5, MOST_TIMES)
         return Limits(self.memory_bytes, self.cpu_seconds * more, self.seconds * more)
 
+    def for_page(self) -> "Limits":
+        """What a page may cost of a file that was taken: a quarter."""
+        return Limits(self.memory_bytes, max(1, self.cpu_seconds // 4), self.seconds / 4)
+
 
 class ParserEnded(Exception):
     """The process ended before it answered; it has no part in what was asked."""

@@ -15,8 +15,11 @@ _FIELD = re.compile(
 _WORDS = re.compile(r'"([^"]*)|([^\s"]+)')
 _NOT_KEPT = re.compile(r"\\d\b", re.IGNORECASE)
 
+# Office's own of `ms-` open a document, as a link to it does.
 _SCRIPT = re.compile(
-    r"(?:javascript|vbscript|vnd\.sun\.star\.(?:script|expand)):|macro:/", re.IGNORECASE
+    r"(?:javascript|vbscript|vnd\.sun\.star\.(?:script|expand)|search-ms|shell"
+    r"|ms-(?!word:|excel:|powerpoint:)[\w.\-]+):|macro:/",
+    re.IGNORECASE,
 )
 # Not `.com`: editors make a file of an address that somebody wrote without its scheme.
 _PROGRAM = re.compile(

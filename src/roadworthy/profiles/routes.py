@@ -95,7 +95,7 @@ class ProfileRoutes:
         if driver.profile_id is not None:
             fields.refuse("user", TAKEN)
         try:
-            async with self._checked(driver, wanted, fields) as placing:
+            async with self._checked(request, driver, wanted, fields) as placing:
                 registered = await self._register(request, driver, fields.taken, placing, keep)
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
@@ -156,7 +156,7 @@ class ProfileRoutes:
         profile_id, _, _ = _profile_of(driver)
         fields, wanted = judge_profile(await _given(request), every=False)
         try:
-            async with self._checked(driver, wanted, fields) as placing:
+            async with self._checked(request, driver, wanted, fields) as placing:
                 changed = await self._database.write(
                     change_profile, profile_id, fields.taken, placing, self._clock()
                 )
@@ -203,22 +203,22 @@ class ProfileRoutes:
         return await self._documents.with_body(request, driver.id, answered)
 
     def _checked(
-        self, driver: Driver, wanted: Wanted, fields: Fields
+        self, request: Request, driver: Driver, wanted: Wanted, fields: Fields
     ) -> AbstractAsyncContextManager[Placing]:
         """The blobs for their places, to be put there while it lasts.
 
         Raises `Unprocessable` when a field or a file is refused.
         """
         if wanted:
-            return self._checked_files(driver, wanted, fields)
+            return self._checked_files(request, driver, wanted, fields)
         _require_taken(fields)
         return nullcontext({})
 
     @asynccontextmanager
     async def _checked_files(
-        self, driver: Driver, wanted: Wanted, fields: Fields
+        self, request: Request, driver: Driver, wanted: Wanted, fields: Fields
     ) -> AsyncIterator[Placing]:
-        checked = self._documents.checked(driver.id, driver.profile_id, wanted)
+        checked = self._documents.checked(request, driver.id, driver.profile_id, wanted)
         async with checked as (placing, errors):
             fields.errors.update(errors)
             _require_taken(fields)

@@ -142,7 +142,7 @@ class UploadRoutes:
         checksum_of(request.header(b"upload-checksum"))
         if _is_sent(request):
             request.require_at_most(new.byte_size)
-        elif request.header(b"content-length") not in {None, "0"}:
+        elif request.declared_bytes != 0:
             raise UnsupportedMediaType
         upload = await self._uploads.create(driver.id, new, keep)
         return Response(HTTPStatus.CREATED, upload.name.encode())

@@ -11,7 +11,7 @@ TUS_HEADERS = (
 EXPOSED = f"Authorization, ETag, Location, Retry-After, {TUS_HEADERS}"
 ALLOWED = (
     "Authorization, Content-Type, Content-MD5, If-None-Match, Idempotency-Key, JWT-AUD, "
-    f"X-CSRF-Token, X-Request-Id, X-Requested-With, {TUS_HEADERS}"
+    f"X-CSRF-Token, X-HTTP-Method-Override, X-Request-Id, X-Requested-With, {TUS_HEADERS}"
 )
 METHODS = "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS"
 

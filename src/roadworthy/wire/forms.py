@@ -70,7 +70,7 @@ class _Receiver:
             with parser:
                 return Form(await self._pairs(parser), self._digest.digest())
         except multipart.MultipartError as error:
-            raise BadRequest(f"the multipart body is broken: {error}") from None
+            raise BadRequest(f"the multipart body is broken: {error.args[0]}") from None
 
     async def _pairs(self, parser: multipart.PushMultipartParser) -> list[tuple[str, str | File]]:
         events = self._all_events(parser)
