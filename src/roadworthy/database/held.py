@@ -77,11 +77,12 @@ class HeldFiles:
         with self._lock:
             if time.monotonic() < self._again_at:
                 raise self._replaced()
+            self._require_content()
             self.require_same()
             self._connections += 1
             if self._connections == 1:
                 self._found = None
-                self._main = _identity(self._paths[0])
+                self._main = _identity_with_content(self._paths[0])
 
     def _note(self) -> None:
         """Connecting makes a log and an index where there are none."""
@@ -106,29 +107,30 @@ class HeldFiles:
     @property
     def are_same(self) -> bool:
         """Whether they are where they were, and not emptied, as far as any are held."""
-        return not self._connections or (self._are_where_they_were and not self._is_emptied)
-
-    @property
-    def _are_where_they_were(self) -> bool:
-        return self._found is None or self._found == tuple(map(_identity, self._paths))
-
-    @property
-    def _is_emptied(self) -> bool:
-        return _size(self._paths[0]) == 0
+        if not self._connections or self._found is None:
+            return True
+        main, *beside = self._paths
+        return self._found == (_identity_with_content(main), *map(_identity, beside))
 
     def require_same(self) -> None:
-        """Raise `FileNotFoundError` when they are not, or when the database was emptied.
+        """Raise `FileNotFoundError` when they are not."""
+        if self.are_same:
+            return
+        self._require_content()
+        main = _identity_with_content(self._paths[0])
+        self._log_is_other = self._found is not None and self._found[0] == main
+        raise self._replaced()
 
-        SQLite takes an empty file for a new database: it throws the log away, and writes a first
+    def _require_content(self) -> None:
+        """SQLite takes an empty file for a new database: it throws the log away, and writes a first
         page over what somebody is about to put there.
         """
         if self._is_emptied:
             raise FileNotFoundError(f"{self._paths[0]} was emptied")
-        if self._connections and not self._are_where_they_were:
-            self._log_is_other = self._found is not None and self._found[0] == _identity(
-                self._paths[0]
-            )
-            raise self._replaced()
+
+    @property
+    def _is_emptied(self) -> bool:
+        return _size(self._paths[0]) == 0
 
     @property
     def log_is_lost(self) -> bool:
@@ -136,9 +138,9 @@ class HeldFiles:
 
         Then nobody else can read it.
         """
-        main, log = map(_identity, self._paths[:2])
+        main, log = _identity_with_content(self._paths[0]), _identity(self._paths[1])
         is_taken = self._found is not None and self._found[0] == main and self._found[1] != log
-        return is_taken and not self._is_emptied and not _size(self._paths[1])
+        return is_taken and not _size(self._paths[1])
 
     def _replaced(self) -> FileNotFoundError:
         return FileNotFoundError(
@@ -153,6 +155,15 @@ def _identity(path: str) -> _Identity:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _identity_with_content(path: str) -> _Identity:
+    """The same; `None` also of an empty file."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_size else None
 
 
 def _size(path: str) -> int | None:
