@@ -82,7 +82,7 @@ class HeldFiles:
             self._connections += 1
             if self._connections == 1:
                 self._found = None
-                self._main = _identity_with_content(self._paths[0])
+                self._main = _identity(self._paths[0], with_content=True)
 
     def _note(self) -> None:
         """Connecting makes a log and an index where there are none."""
@@ -110,14 +110,14 @@ class HeldFiles:
         if not self._connections or self._found is None:
             return True
         main, *beside = self._paths
-        return self._found == (_identity_with_content(main), *map(_identity, beside))
+        return self._found == (_identity(main, with_content=True), *map(_identity, beside))
 
     def require_same(self) -> None:
         """Raise `FileNotFoundError` when they are not."""
         if self.are_same:
             return
         self._require_content()
-        main = _identity_with_content(self._paths[0])
+        main = _identity(self._paths[0], with_content=True)
         self._log_is_other = self._found is not None and self._found[0] == main
         raise self._replaced()
 
@@ -130,7 +130,8 @@ class HeldFiles:
 
     @property
     def _is_emptied(self) -> bool:
-        return _size(self._paths[0]) == 0
+        found = _seen(self._paths[0])
+        return found is not None and found.st_size == 0
 
     @property
     def log_is_lost(self) -> bool:
@@ -138,9 +139,9 @@ class HeldFiles:
 
         Then nobody else can read it.
         """
-        main, log = _identity_with_content(self._paths[0]), _identity(self._paths[1])
+        main, log = _identity(self._paths[0], with_content=True), _identity(self._paths[1])
         is_taken = self._found is not None and self._found[0] == main and self._found[1] != log
-        return is_taken and not _size(self._paths[1])
+        return is_taken and _identity(self._paths[1], with_content=True) is None
 
     def _replaced(self) -> FileNotFoundError:
         return FileNotFoundError(
@@ -148,26 +149,18 @@ class HeldFiles:
         )
 
 
-def _identity(path: str) -> _Identity:
-    """What tells the file at `path` from another one put in its place; `None`: none is seen."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 -- on every commit, so without the object
-    except OSError:
+def _identity(path: str, *, with_content: bool = False) -> _Identity:
+    """What tells the file at `path` from another one put in its place; `None`: none is seen, or,
+    `with_content`, an empty one.
+    """
+    found = _seen(path)
+    if found is None or (with_content and not found.st_size):
         return None
     return found.st_dev, found.st_ino
 
 
-def _identity_with_content(path: str) -> _Identity:
-    """The same; `None` also of an empty file."""
+def _seen(path: str) -> os.stat_result | None:
     try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if found.st_size else None
-
-
-def _size(path: str) -> int | None:
-    try:
-        return os.stat(path).st_size  # noqa: PTH116
+        return os.stat(path)  # noqa: PTH116 -- on every commit, so without the object
     except OSError:
         return None

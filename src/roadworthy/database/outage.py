@@ -24,7 +24,7 @@ _SQLITE_CONDITIONS = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-_TAKEN_AWAY = re.compile(r"no such (table|column)|table \S+ has no column|.* was emptied")
+_TAKEN_AWAY = re.compile(r"no such (table|column)|table \S+ has no column")
 """As of a file that was emptied in its place; SQLite has no code of its own for it."""
 _POSTGRESQL_CONDITIONS = (
     "08",  # connection

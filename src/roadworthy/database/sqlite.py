@@ -145,14 +145,21 @@ def _use_log(connection: sqlite3.Connection, path: str, *, create: bool) -> None
     what is being put in its place.
     """
     if not create and Path(path).stat().st_size == 0:
-        raise sqlite3.OperationalError(f"{path} was emptied")
+        raise _emptied(path)
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode == "wal":
         return
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if not (pages or create):
-        raise sqlite3.OperationalError(f"{path} was emptied")
+        raise _emptied(path)
     connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _emptied(path: str) -> sqlite3.OperationalError:
+    """As SQLite raises of a file that it cannot open."""
+    error = sqlite3.OperationalError(f"{path} was emptied")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    return error
 
 
 def _set_pragmas(connection: sqlite3.Connection) -> None:
