@@ -6,7 +6,7 @@ from pathlib import Path
 import pikepdf
 import pytest
 
-from roadworthy.documents import one_by_one
+from roadworthy.documents import rooms
 from roadworthy.documents.access import Viewer
 from roadworthy.documents.pages import Pages
 from roadworthy.inspection import Inspector, Limits
@@ -56,17 +56,17 @@ def test_a_page_that_takes_too_long_is_tried_once(tmp_path: Path) -> None:
 def test_who_waits_for_what_they_asked_before_is_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(one_by_one, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(rooms, "WAIT_SECONDS", 0.01)
 
     async def work() -> None:
-        turns = one_by_one.OneByOne[int]()
-        async with turns.turn(1):
+        turns = rooms.OneByOne[int]()
+        async with turns.one(1):
             with pytest.raises(ServiceUnavailable):
-                async with turns.turn(1):
+                async with turns.one(1):
                     pass
-            async with turns.turn(2):
+            async with turns.one(2):
                 pass
-        async with turns.turn(1):
+        async with turns.one(1):
             pass
 
     asyncio.run(work())

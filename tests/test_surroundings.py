@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from roadworthy.database import Unavailable, work_apart
 from roadworthy.database.core import write_nothing
 from roadworthy.database.sqlite import sqlite_engine
 from roadworthy.jobs.worker import POLL_SECONDS
@@ -315,6 +316,8 @@ def test_an_empty_file_is_left_as_it_is(tmp_path: Path) -> None:
     log.write_bytes(b"what was written last")
     with pytest.raises(OperationalError, match=f"{file} was emptied"):
         sqlite_engine(str(file)).connect()
+    with pytest.raises(Unavailable, match=f"{file} was emptied"):
+        work_apart(f"sqlite:///{file}", lambda _: None)
     with pytest.raises(MigrationError, match="the database is empty"):
         require_head(f"sqlite:///{file}")
     assert (file.stat().st_size, log.read_bytes()) == (0, b"what was written last")

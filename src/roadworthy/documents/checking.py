@@ -10,9 +10,9 @@ from roadworthy.database import Database
 from roadworthy.documents.attachment import SLOTS
 from roadworthy.documents.blob import joined_name, refusal_in
 from roadworthy.documents.files import Files
-from roadworthy.documents.one_by_one import RETRY_SECONDS, OneByOne
 from roadworthy.documents.placing_queries import find_placed
 from roadworthy.documents.queries import Blob, find_blob, find_blobs, mark_inspected
+from roadworthy.documents.rooms import RETRY_SECONDS, OneByOne
 from roadworthy.documents.signatures import Signatures
 from roadworthy.documents.wanted import Named
 from roadworthy.inspection import IMAGES, PDF, FileRefused, Inspector, InspectorBusy, ScannerAway
@@ -59,7 +59,7 @@ class Checking:
         that others find room too.
         Raises `ServiceUnavailable` when they cannot be looked into now.
         """
-        async with self._turns.turn(asker.user_id):
+        async with self._turns.one(asker.user_id):
             return await self._check(asker, profile_id, wanted, made)
 
     async def _check(

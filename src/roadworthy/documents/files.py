@@ -4,17 +4,17 @@ A row comes before its bytes and goes after them, so that whatever breaks in bet
 left that nothing names.
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from weakref import WeakValueDictionary
 
 from roadworthy.database import Busy, Database, Unavailable
 from roadworthy.documents.blob import NewBlob, too_big
 from roadworthy.documents.leaving import Leaving
 from roadworthy.documents.purge_queries import condemn_blobs, forget_bytes
 from roadworthy.documents.queries import Blob, TooManyBlobs, create_blob, find_blob, mark_uploaded
+from roadworthy.documents.rooms import Rooms
 from roadworthy.storage import SpooledFile, Storage, StorageAway, TooLong, new_key
 from roadworthy.wire import NotFound, TooManyRequests, Unprocessable
 from roadworthy.wire.values import INVALID, Refused
@@ -39,27 +39,16 @@ class Files:
     ):
         self._database = database
         self._clock = clock
-        self._rooms = WeakValueDictionary[int, asyncio.Semaphore]()
+        self._rooms = Rooms[int](MOST_AT_ONCE, ROOM_SECONDS, lambda: TooManyRequests(1))
         self.storage = storage
         self.leaving = Leaving()
         self.most_bytes = most_bytes
 
-    @contextlib.asynccontextmanager
-    async def room_for(self, user_id: int) -> AsyncIterator[None]:
+    def room_for(self, user_id: int) -> AbstractAsyncContextManager[None]:
         """While a file of the driver arrives; one that is too many waits. Raises `TooManyRequests`
         when it does so for too long.
         """
-        room = self._rooms.get(user_id) or asyncio.Semaphore(MOST_AT_ONCE)
-        self._rooms[user_id] = room
-        try:
-            async with asyncio.timeout(ROOM_SECONDS):
-                await room.acquire()
-        except TimeoutError:
-            raise TooManyRequests(1) from None
-        try:
-            yield
-        finally:
-            room.release()
+        return self._rooms.one(user_id)
 
     async def keep(self, user_id: int, file: SpooledFile, filename: str, content_type: str) -> int:
         """The id of a new blob of the driver, with the bytes of `file`, which is moved away.

@@ -6,7 +6,7 @@ from collections import OrderedDict
 import structlog
 
 from roadworthy.documents.access import Viewer
-from roadworthy.documents.one_by_one import RETRY_SECONDS, OneByOne
+from roadworthy.documents.rooms import RETRY_SECONDS, OneByOne
 from roadworthy.inspection import FileRefused, Inspector, InspectorBusy
 from roadworthy.storage import NotStored, Storage
 from roadworthy.wire import NotFound, ServiceUnavailable
@@ -37,7 +37,7 @@ class Pages:
         Raises `NotFound` where there is none, or none that can be rendered, and
         `ServiceUnavailable`.
         """
-        async with self._turns.turn(viewer):
+        async with self._turns.one(viewer):
             if self._refused.get((key, number), 0) > time.monotonic():
                 raise NotFound
             try:
