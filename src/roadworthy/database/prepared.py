@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, Insert, Select
+from sqlalchemy import CompoundSelect, Connection, Insert, Select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -15,6 +15,7 @@ from sqlalchemy.util import await_only
 
 _BROKEN_RULE = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 
+Statement = Select[Any] | CompoundSelect[Any] | Insert
 Process = Callable[[Any], Any] | None
 
 
@@ -25,7 +26,7 @@ class Prepared:
     two thirds of it), so the few statements that every request pays for go without.
     """
 
-    def __init__(self, statement: Select[Any] | Insert):
+    def __init__(self, statement: Statement):
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
@@ -98,7 +99,7 @@ class _Compiled:
         )
 
 
-def _compile(statement: Select[Any] | Insert, dialect: Dialect) -> _Compiled:
+def _compile(statement: Statement, dialect: Dialect) -> _Compiled:
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)  # noqa: S101 -- tells the type
     columns = list(statement.exported_columns)
