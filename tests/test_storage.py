@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from roadworthy.storage import (
     Credentials,
@@ -24,7 +29,7 @@ from roadworthy.storage import (
     open_storage,
     require_storage,
 )
-from roadworthy.storage.spool import SENT_AHEAD_BYTES
+from roadworthy.storage.arriving import BLOCK_BYTES, BUFFER_BYTES, Arriving
 from roadworthy.storage.threads import WAITING, Threads
 from tests.support.blobs import checksum, fetch
 from tests.support.buckets import BUCKET, Server
@@ -424,31 +429,20 @@ class TestSpool:
 
         asyncio.run(work())
 
-    @pytest.mark.parametrize("told", [11, 0], ids=["stays", "goes on"])
-    def test_the_disk_is_told_once_of_what_stays(
-        self, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Told again, it would drop from memory what is about to be read."""
-        pieces = list[tuple[int, int]]()
-
-        def note(_: int, start: int, size: int, advice: int) -> None:
-            assert advice == os.POSIX_FADV_DONTNEED
-            pieces.append((start, size))
-
-        monkeypatch.setattr(os, "posix_fadvise", note)
-        content = os.urandom(1_000_000) * 24
+    @pytest.mark.parametrize("stays", [True, False], ids=["stays", "goes on"])
+    def test_what_stays_is_in_nobodys_way_in_memory(self, *, stays: bool, tmp_path: Path) -> None:
+        """What goes on is read at once."""
+        content = os.urandom(1_000_000) * 3
 
         async def work() -> None:
             async with spool.receive(_parts(content), len(content)) as file:
                 assert (file.byte_size, file.checksum) == (len(content), checksum(content))
+                assert _is_in_memory(file.path) is not (stays and _can_pass_memory(tmp_path))
+                assert file.path.read_bytes() == content
 
-        spool = Spool(tmp_path / "incoming", stays=told > 0)
+        spool = Spool(tmp_path / "incoming", stays=stays)
         asyncio.run(work())
         spool.close()
-        assert len(pieces) == told
-        starts, sizes = [start for start, _ in pieces], [size for _, size in pieces]
-        assert starts == [sum(sizes[:before]) for before in range(told)]
-        assert all(size >= SENT_AHEAD_BYTES for size in sizes)
 
     def test_what_a_crash_left_is_swept(self, spool: Spool) -> None:
         async def work() -> None:
@@ -472,6 +466,79 @@ class TestSpool:
                     pass
 
         asyncio.run(work())
+
+
+def _is_in_memory(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _can_pass_memory(folder: Path) -> bool:
+    try:
+        os.close(os.open(folder / "probe", os.O_WRONLY | os.O_CREAT | os.O_DIRECT))
+    except OSError:
+        return False
+    return True
+
+
+_PARTS = st.lists(st.integers(0, 3 * BLOCK_BYTES) | st.just(BUFFER_BYTES + 1), max_size=6)
+
+
+class TestArriving:
+    """A file that takes in what arrives of it."""
+
+    @pytest.mark.parametrize("past_memory", [True, False])
+    @given(calls=st.lists(_PARTS, min_size=1, max_size=4))
+    @settings(max_examples=40, deadline=None)
+    def test_it_is_what_arrived(
+        self, *, past_memory: bool, calls: list[list[int]], tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        path = tmp_path_factory.mktemp("arriving") / "file"
+        parts = [[os.urandom(size) for size in sizes] for sizes in calls]
+        with FileIO(path, "w") as file:
+            arriving = Arriving(file, past_memory=past_memory)
+            for each in parts[:-1]:
+                arriving.take(each)
+            arriving.end(parts[-1])
+        content = b"".join(b"".join(each) for each in parts)
+        assert path.read_bytes() == content
+        assert arriving.checksum == checksum(content)
+
+    @pytest.mark.parametrize("block", [2 * BLOCK_BYTES, 4 * BUFFER_BYTES])
+    def test_a_disk_of_larger_blocks_is_written_to_all_the_same(
+        self, block: int, tmp_path: Path
+    ) -> None:
+        class Disk(FileIO):
+            """Refuses what Linux does for a disk of such blocks (open(2))."""
+
+            def write(self, content: Any, /) -> int:
+                is_direct = fcntl.fcntl(self, fcntl.F_GETFL) & os.O_DIRECT
+                if is_direct and len(content) % block:
+                    raise OSError(errno.EINVAL, "Invalid argument")
+                return super().write(content) or 0
+
+        content = os.urandom(5 * BLOCK_BYTES + 1)
+        with Disk(tmp_path / "file", "w") as file:
+            arriving = Arriving(file, past_memory=True)
+            arriving.take([content[: 2 * BLOCK_BYTES]])
+            arriving.end([content[2 * BLOCK_BYTES :]])
+        assert (tmp_path / "file").read_bytes() == content
+        assert arriving.checksum == checksum(content)
+
+    @pytest.mark.parametrize("past_memory", [True, False])
+    def test_a_disk_that_fails_is_no_disk_of_larger_blocks(
+        self, *, past_memory: bool, tmp_path: Path
+    ) -> None:
+        class Disk(FileIO):
+            def write(self, _: Any, /) -> int:
+                raise OSError(errno.ENOSPC if past_memory else errno.EINVAL, "it fails")
+
+        with Disk(tmp_path / "file", "w") as file, pytest.raises(OSError, match="it fails"):
+            Arriving(file, past_memory=past_memory).take([bytes(BLOCK_BYTES)])
 
 
 class TestThreads:

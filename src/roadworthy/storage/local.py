@@ -41,12 +41,11 @@ class LocalStorage(Storage):
     async def read(
         self, key: str, start: int, stop: int, piece_bytes: int = PIECE_BYTES
     ) -> AsyncGenerator[bytes, None]:
-        buffer = memoryview(bytearray(min(piece_bytes, stop - start)))
         async with self.spool.opened(partial(_open, self._path(key))) as opened:
             file = opened.fileno()
             while start < stop:
                 size = min(piece_bytes, stop - start)
-                piece = _in_memory(file, buffer[:size], start)
+                piece = _in_memory(file, start, size)
                 if piece is None:
                     piece = await self.spool.to_its_end(os.pread, file, size, start)
                 if not piece:
@@ -116,13 +115,18 @@ def _open(path: Path) -> FileIO:
         raise NotStored from None
 
 
-def _in_memory(file: int, buffer: memoryview, start: int) -> bytes | None:
-    """What needs no disk, read into `buffer`: a thread for each piece costs more than the piece."""
+def _in_memory(file: int, start: int, size: int) -> bytes | None:
+    """What needs no disk: a thread for each piece costs more than the piece.
+
+    Whether its first and last byte are in memory is asked: Linux reads, and forgets, what lies
+    between them with one or the other.
+    """
     try:
-        count = os.preadv(file, [buffer], start, os.RWF_NOWAIT)
+        for at in (start, start + size - 1):
+            os.preadv(file, [bytearray(1)], at, os.RWF_NOWAIT)
     except OSError:  # it is not in memory, or this disk's driver cannot tell
         return None
-    return bytes(buffer[:count])
+    return os.pread(file, size, start)
 
 
 def _sync(path: Path) -> None:

@@ -1,26 +1,24 @@
 """Files on their way into storage: written to disk as they arrive, never held in memory."""
 
-import base64
-import contextlib
 import hashlib
 import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
 
+from roadworthy.storage.arriving import Arriving, base64_of, md5
 from roadworthy.storage.errors import TooLong
 from roadworthy.storage.threads import Threads
 
 GATHERED_BYTES = 8 * 1024 * 1024
 MOST_AT_ONCE = 1024 * 1024
 """What a file has gathered before a thread takes it: a share of the first, up to the second."""
-SENT_AHEAD_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,8 @@ class Spool(Threads):
 
         def work() -> SpooledFile:
             with path.open("rb") as file:
-                digest = hashlib.file_digest(file, _md5)
-                return SpooledFile(path, file.tell(), _base64(digest.digest()))
+                digest = hashlib.file_digest(file, md5)
+                return SpooledFile(path, file.tell(), base64_of(digest.digest()))
 
         return await self.off_loop(work)
 
@@ -92,7 +90,7 @@ class Spool(Threads):
 
     async def _write(self, file: FileIO, parts: AsyncIterator[bytes], most: int) -> tuple[int, str]:
         """Large enough at a time that a thread is worth it, and while the next arrives."""
-        arriving = _Arriving(file, stays=self._stays)
+        arriving = Arriving(file, past_memory=self._stays)
         size, waiting, held = 0, list[bytes](), 0
         self._receiving += 1
         try:
@@ -106,7 +104,7 @@ class Spool(Threads):
                     if held >= self._at_once:
                         await begin(arriving.take, waiting)
                         waiting, held = [], 0
-                await begin(arriving.take, waiting)
+                await begin(arriving.end, waiting)
         finally:
             self._receiving -= 1
         return size, arriving.checksum
@@ -116,48 +114,6 @@ class Spool(Threads):
         return min(GATHERED_BYTES // self._receiving, MOST_AT_ONCE)
 
 
-class _Arriving:
-    """A file that takes in what arrived of it, one call at a time."""
-
-    def __init__(self, file: FileIO, *, stays: bool):
-        self._file = file
-        self._stays = stays
-        self._digest = _md5()
-        self._on_its_way = 0
-        """So much the disk was told of."""
-
-    def take(self, parts: Sequence[bytes]) -> None:
-        content = memoryview(b"".join(parts))
-        self._digest.update(content)
-        while content:  # a disk that fills up takes some of it first
-            content = content[self._file.write(content) :]
-        if self._stays and self._file.tell() - self._on_its_way >= SENT_AHEAD_BYTES:
-            self._send_ahead()
-
-    @property
-    def checksum(self) -> str:
-        """As a `SpooledFile` has it."""
-        return _base64(self._digest.digest())
-
-    def _send_ahead(self) -> None:
-        """Have the disk begin to write: files that arrive at once all end at once, and would wait
-        for it together, with nothing left to compute. "Not needed" is how Linux is told; what it
-        only begins to write it keeps in memory.
-        """
-        start, end = self._on_its_way, self._file.tell()
-        with contextlib.suppress(OSError):  # a file system that takes no advice
-            os.posix_fadvise(self._file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
-        self._on_its_way = end
-
-
 def _create(path: Path) -> None:
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def _md5() -> "hashlib._Hash":
-    return hashlib.md5(usedforsecurity=False)  # as clients send it; it finds accidents
-
-
-def _base64(digest: bytes) -> str:
-    return base64.b64encode(digest).decode()

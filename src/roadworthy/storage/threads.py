@@ -17,9 +17,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WAITING = 8
-COMPUTING = 2
-"""More would only take each other's turns, and the event loop's, which feeds no more than two. What
-is computed is also written, into memory unless the disk is far behind."""
+COMPUTING = 4
+"""Each waits for the disk about as long as it computes; more would only take each other's turns."""
 
 
 class Threads:

@@ -45,6 +45,7 @@ Methods = dict[str, Route]
 
 STALL_SECONDS = 60
 """How long a client may take nothing of what it is sent."""
+TIMER_SECONDS = 1
 TURN_SECONDS = 0.0003
 """How long one answer is sent before others have their turn. A turn for each part, and a timer for
 each, had a file leave at two thirds of the pace (measured)."""
@@ -213,13 +214,16 @@ async def _send_parts(parts: AsyncIterator[bytes], send: Send, gone: asyncio.Fut
     """Whether all are sent. Raises `TimeoutError` when the client takes none for long."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(STALL_SECONDS) as patience:
-        turn = time.monotonic()
+        turn = taken = loop.time()
         async for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
-            if time.monotonic() > turn + TURN_SECONDS:
+            now = loop.time()
+            if now > taken + TIMER_SECONDS:
+                patience.reschedule(now + STALL_SECONDS)
+                taken = now
+            if now > turn + TURN_SECONDS:
                 await asyncio.sleep(0)  # others, and word that the client is gone, come first
-                patience.reschedule(loop.time() + STALL_SECONDS)
-                turn = time.monotonic()
+                turn = loop.time()
             if gone.done():
                 return False
     return True
