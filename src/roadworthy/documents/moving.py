@@ -6,8 +6,6 @@ that a run that follows another has soon copied what came in between.
 """
 
 import asyncio
-import base64
-import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +15,7 @@ from roadworthy.database import Database
 from roadworthy.documents.blob import LIFETIME
 from roadworthy.documents.purge_queries import has_blobs, known_keys
 from roadworthy.documents.queries import Blob, find_blob, find_by_keys, find_stored, note_storage
-from roadworthy.storage import NotStored, Storage, TooLong
+from roadworthy.storage import NotStored, Storage, TooLong, checksum_of, md5
 
 AT_ONCE = 8
 PAGE = 200
@@ -117,7 +115,7 @@ class Moving:
 
     async def _is_right(self, blob: Blob) -> bool:
         """By the bytes themselves, as the target gives them."""
-        digest, size = hashlib.md5(usedforsecurity=False), 0
+        digest, size = md5(), 0
         if await self._target.size(blob.key) != blob.byte_size:
             return False
         try:
@@ -126,8 +124,7 @@ class Moving:
                 size += len(part)
         except NotStored:
             return False
-        checksum = base64.b64encode(digest.digest()).decode()
-        return (size, checksum) == (blob.byte_size, blob.checksum)
+        return (size, checksum_of(digest)) == (blob.byte_size, blob.checksum)
 
     async def _still_has_bytes(self, blob: Blob) -> bool:
         """It may have been purged meanwhile."""

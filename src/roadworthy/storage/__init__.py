@@ -1,5 +1,6 @@
 """Where the bytes of files are kept: a local folder, or an S3-compatible bucket."""
 
+from roadworthy.storage.checksum import checksum_of, md5
 from roadworthy.storage.core import (
     DirectUpload,
     Download,
@@ -25,7 +26,9 @@ __all__ = [
     "Stored",
     "TooLong",
     "Upload",
+    "checksum_of",
     "folder_of",
+    "md5",
     "new_key",
     "open_storage",
     "place_of",

@@ -3,13 +3,13 @@
 import contextlib
 import errno
 import fcntl
-import hashlib
 import mmap
 import os
 import threading
-from base64 import b64encode
 from collections.abc import Sequence
 from io import FileIO
+
+from roadworthy.storage.checksum import checksum_of, md5
 
 BLOCK_BYTES = 4096
 """Disks take as much, or a part of it, at once, from memory that is as evenly placed."""
@@ -22,7 +22,8 @@ class Arriving:
 
     With `past_memory` Linux keeps none of it in memory, where its file system can do that
     (open(2), O_DIRECT): who is shown a file reads it later, if ever, while to copy it there cost a
-    third of an upload's processor time (measured), and threw out what is read all the time.
+    quarter of an upload's processor time where memory was new (measured), and threw out what is
+    read all the time.
     """
 
     def __init__(self, file: FileIO, *, past_memory: bool):
@@ -59,7 +60,7 @@ class Arriving:
     @property
     def checksum(self) -> str:
         """Base64 of the MD5, as clients send it."""
-        return base64_of(self._digest.digest())
+        return checksum_of(self._digest)
 
     def _write(self, content: memoryview) -> None:
         self._digest.update(content)
@@ -88,13 +89,3 @@ class _Own(threading.local):
 
 _OF_THIS_PROCESS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _own = _Own()
-
-
-def md5() -> "hashlib._Hash":
-    """A new digest, as clients send it; it finds accidents, not attacks."""
-    return hashlib.md5(usedforsecurity=False)
-
-
-def base64_of(digest: bytes) -> str:
-    """The digest as clients send it."""
-    return b64encode(digest).decode()

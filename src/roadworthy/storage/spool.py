@@ -12,7 +12,8 @@ from functools import partial
 from io import FileIO
 from pathlib import Path
 
-from roadworthy.storage.arriving import Arriving, base64_of, md5
+from roadworthy.storage.arriving import Arriving
+from roadworthy.storage.checksum import checksum_of, md5
 from roadworthy.storage.errors import TooLong
 from roadworthy.storage.threads import Threads
 
@@ -70,7 +71,7 @@ class Spool(Threads):
         def work() -> SpooledFile:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, md5)
-                return SpooledFile(path, file.tell(), base64_of(digest.digest()))
+                return SpooledFile(path, file.tell(), checksum_of(digest))
 
         return await self.off_loop(work)
 
