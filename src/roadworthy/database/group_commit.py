@@ -61,6 +61,7 @@ class GroupCommit:
         self._on_outage = on_outage
         self._turn = Turn(f"{path}-turn")
         self._waiting: deque[_Write] = deque()
+        self._at_hand = 0
         self._at_work: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
         self._connection: Connection | None = None
@@ -68,8 +69,8 @@ class GroupCommit:
 
     @property
     def waiting(self) -> int:
-        """How many writes wait for a commit."""
-        return len(self._waiting)
+        """How many writes wait for a commit, be it the one that is being made."""
+        return len(self._waiting) + self._at_hand
 
     async def run(self, write: Callable[[Connection], T], *, is_one: bool = False) -> T:
         """What `write` returns, once it is durable. Raises `Busy` and `Unavailable`.
@@ -100,7 +101,9 @@ class GroupCommit:
                     await asyncio.sleep(PAUSE_SECONDS)
                 count = min(len(self._waiting), MOST_IN_A_COMMIT)
                 batch = [self._waiting.popleft() for _ in range(count)]
+                self._at_hand = count
                 await self._commit(batch)
+                self._at_hand = 0
                 _answer(batch)
                 self._last_count = count
                 metrics.writer_batch.observe(count)

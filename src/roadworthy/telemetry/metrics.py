@@ -34,7 +34,7 @@ writer_batch = Histogram(
 )
 writer_queue = Gauge(
     "roadworthy_writer_queue",
-    "Writes that wait for the embedded database's writer",
+    "Writes that wait for a commit of the embedded database",
     multiprocess_mode="livesum",
 )
 pool_in_use = Gauge(
