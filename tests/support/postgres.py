@@ -120,6 +120,8 @@ class Cluster:
             "unix_socket_directories": "",
             "max_connections": 200,
             "fsync": "off",  # nothing here needs to outlive a power cut
+            "full_page_writes": "off",
+            "autovacuum": "off",  # it would start a process for each of hundreds of databases
         }
         settings = [f"--{name}={value}" for name, value in options.items()]
         with (self._folder / "log").open("ab") as log:
