@@ -48,6 +48,28 @@ SETTINGS = {
 }
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to the soak what only repeats a test that takes seconds."""
+    repeated = set() if SOAK else {item for item in items if _only_repeats(item)}
+    config.hook.pytest_deselected(items=list(repeated))
+    items[:] = [item for item in items if item not in repeated]
+
+
+def _only_repeats(item: pytest.Item) -> bool:
+    """A page looks the same on PostgreSQL. Who starts a service of its own that keeps files in
+    either storage does so on SQLite in a folder, and on PostgreSQL in a bucket; those who share one
+    meet all four.
+    """
+    fixtures = set(getattr(item, "fixturenames", ()))
+    values = item.callspec.params if hasattr(item, "callspec") else {}
+    if "browser" in fixtures:
+        return values.get("kind") == "postgresql"
+    in_either = all(mark.args[0] != "storage_kind" for mark in item.iter_markers("parametrize"))
+    where = values.get("kind"), values.get("storage_kind")
+    crossed = {("sqlite", "s3"), ("postgresql", "local")}
+    return "filing_settings" in fixtures and in_either and where in crossed
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a service keeps its data: a database of its own, already migrated, and a folder."""

@@ -35,7 +35,7 @@ from roadworthy.tombstones.queries import (
     find_backup_folders,
     remember_backup_folder,
 )
-from tests.conftest import SETTINGS, Place
+from tests.conftest import SETTINGS, SOAK, Place
 from tests.support.client import Client
 from tests.support.crowd import Crowd
 from tests.support.drivers import Driver, add_session, new_driver, with_profile
@@ -739,10 +739,11 @@ def test_a_row_that_names_another_that_is_not_there(home: Home, elsewhere: Home)
     assert "is damaged: profiles names a row that is not there" in line
 
 
-@settings(max_examples=8, deadline=None)  # each derives a key, which is made to take long
+# Each derives keys, which is made to take long.
+@settings(max_examples=50 if SOAK else 4, deadline=None)
 @given(
     size=st.sampled_from([0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK]),
-    piece=st.integers(1, 3 * CHUNK),
+    piece=st.integers(CHUNK // 64, 3 * CHUNK),
     cut=st.floats(0, 1, exclude_max=True),
 )
 def test_of_a_sealed_file_all_is_read_or_an_error_met(size: int, piece: int, cut: float) -> None:

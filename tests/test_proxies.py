@@ -58,6 +58,7 @@ def test_what_a_client_makes_up_changes_nothing(made_up: str) -> None:
     assert client_behind("10.0.0.1", said, TRUSTED) == "192.0.2.1"
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("proxies", "headers", "address"),
     [
