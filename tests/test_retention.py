@@ -302,6 +302,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(
     tables.execute(update(uploads).values(expires_at=NOW - timedelta(hours=2)))
     unfinished = tables.rows("uploads")[0]["id"]
     stray = _stray(filed, timedelta(days=2))
+    _leave(filed.running.place.folder / "files" / "incoming" / "0123", timedelta(days=2))
     before = _everything(tables)
 
     shown = run("maintain", "--dry-run", settings=settings)
@@ -313,8 +314,9 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(
     upload_line = f"upload {unfinished} of driver {here.id}, 5 bytes: it was to be finished by "
     assert lines[1].startswith(upload_line)
     assert lines[2].startswith(f"file {old.id} of driver {here.id}, {len(old.content)} bytes: ")
-    assert lines[3].startswith(f"bytes {stray}, 4 bytes: no file has them, stored on ")
-    assert lines[4:] == ["4 would be removed."]
+    assert lines[3].startswith("a part 0123 of a file: it has not arrived whole since ")
+    assert lines[4].startswith(f"bytes {stray}, 4 bytes: no file has them, stored on ")
+    assert lines[5:] == ["5 would be removed."]
     assert _everything(tables) == before
     assert filed.keys() >= {stray}
 

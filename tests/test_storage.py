@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,9 @@ from roadworthy.storage import (
     require_storage,
 )
 from roadworthy.storage.arriving import BLOCK_BYTES, BUFFER_BYTES, Arriving
+from roadworthy.storage.local import BATCH
+from roadworthy.storage.s3 import WHOLE_BYTES
+from roadworthy.storage.spool import Stranded
 from roadworthy.storage.threads import WAITING, Threads
 from tests.support.blobs import checksum, fetch
 from tests.support.buckets import BUCKET, Server
@@ -39,6 +43,9 @@ T = TypeVar("T")
 Use = Callable[[Callable[[Storage], Awaitable[T]]], T]
 
 CONTENT = bytes(range(256)) * 1000
+
+_LONG_AGO = datetime(2020, 2, 20, tzinfo=UTC)
+_HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 
 @pytest.fixture(params=["folder", "bucket", "versions"])
@@ -76,6 +83,14 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
     return path
+
+
+def _leave(*paths: Path) -> None:
+    """What has been lying there for long."""
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"left")
+        os.utime(path, (_LONG_AGO.timestamp(), _LONG_AGO.timestamp()))
 
 
 async def _read(storage: Storage, key: str, start: int, stop: int) -> bytes:
@@ -222,6 +237,79 @@ def test_versions_go_with_the_file(
         assert "DeleteMarkers" not in found
 
     _with(storage, work)
+
+
+def test_what_is_deleted_meanwhile_is_not_listed(tmp_path: Path) -> None:
+    async def work(storage: Storage) -> None:
+        keys = sorted(f"aaaa{new_key()[4:]}" for _ in range(BATCH + 1))
+        folder = tmp_path / "files" / "aa" / "aa"
+        folder.mkdir(parents=True)
+        for key in keys:
+            (folder / key).touch()
+        batches = storage.batches()
+        found = {stored.key for stored in await anext(batches)}
+        for key in set(keys) - found:
+            (folder / key).unlink()
+        assert len(found) == BATCH
+        assert [batch async for batch in batches] == []
+
+    _with(open_storage(f"file://{tmp_path}/files", tmp_path / "incoming"), work)
+
+
+def test_parts_of_what_was_never_sent_whole_go(
+    versions_server: Server, tmp_path: Path, file: Path
+) -> None:
+    """As when we end while we send. What others send in parts is theirs."""
+    server = versions_server.with_bucket(f"parts-{new_key()}")
+    storage = open_storage(server.url("prefix"), tmp_path / "incoming")
+
+    async def work(storage: Storage) -> None:
+        key, theirs = new_key(), "prefix/their-file"
+        for name in (f"prefix/{key}", theirs):
+            begun = server.client.create_multipart_upload(Bucket=server.bucket, Key=name)
+            server.client.upload_part(
+                Bucket=server.bucket,
+                Key=name,
+                UploadId=begun["UploadId"],
+                PartNumber=1,
+                Body=CONTENT,
+            )
+        await storage.put(key, file)
+        assert [left.name for left in await storage.stranded(_HOUR_AGO)] == [f"prefix/{key}"]
+        await storage.sweep(_HOUR_AGO)
+        assert await storage.stranded(_HOUR_AGO) == []
+        left = server.client.list_multipart_uploads(Bucket=server.bucket)["Uploads"]
+        assert [each["Key"] for each in left] == [theirs]
+        assert await _read(storage, key, 0, len(CONTENT)) == CONTENT
+
+    _with(storage, work)
+
+
+def test_a_file_is_sent_in_one_piece(versions_server: Server, tmp_path: Path, file: Path) -> None:
+    """So that none of it is there when we end meanwhile; what is too long for that, in parts."""
+    server = versions_server.with_bucket(f"pieces-{new_key()}")
+
+    async def work(storage: Storage) -> None:
+        for size, is_whole in ((WHOLE_BYTES, True), (WHOLE_BYTES + 1, False)):
+            key = new_key()
+            with file.open("wb") as content:
+                content.truncate(size)
+            await storage.put(key, file)
+            found = server.client.head_object(Bucket=server.bucket, Key=f"prefix/{key}")
+            assert found["ContentLength"] == size
+            assert ("-" not in found["ETag"]) is is_whole  # of parts it counts them
+
+    _with(open_storage(server.url("prefix"), tmp_path / "incoming"), work)
+
+
+def test_nothing_is_left_where_nothing_was_begun(use: Use[Any]) -> None:
+    """Whatever the server can list."""
+
+    async def work(storage: Storage) -> None:
+        assert await storage.stranded(datetime.now(UTC)) == []
+        await storage.sweep(datetime.now(UTC))
+
+    use(work)
 
 
 def test_what_others_keep_in_the_bucket_is_not_ours(
@@ -444,17 +532,43 @@ class TestSpool:
         asyncio.run(work())
         spool.close()
 
-    def test_what_a_crash_left_is_swept(self, spool: Spool) -> None:
+    def test_what_a_crash_left_is_swept(self, tmp_path: Path) -> None:
+        """Here, and where an earlier storage had its folder."""
+        spool = Spool(tmp_path / "incoming", others=[tmp_path / "before", tmp_path / "never"])
+        earlier = tmp_path / "before" / "earlier"
+
         async def work() -> None:
-            assert await spool.sweep(3600) == 0
+            await spool.sweep(_HOUR_AGO)
             async with spool.empty() as path:
                 path.write_bytes(b"new")
                 old = path.with_name("old")
-                old.write_bytes(b"old")
-                before = time.time() - 7200
-                os.utime(old, (before, before))
-                assert await spool.sweep(3600) == 1
-                assert (path.exists(), old.exists()) == (True, False)
+                _leave(old, earlier)
+                assert await spool.stranded(_HOUR_AGO) == [
+                    Stranded("old", _LONG_AGO),
+                    Stranded("earlier", _LONG_AGO),
+                ]
+                await spool.sweep(_HOUR_AGO)
+                assert [each.exists() for each in (path, old, earlier)] == [True, False, False]
+
+        asyncio.run(work())
+        spool.close()
+
+    def test_what_arrives_meanwhile_stops_no_sweep(self, spool: Spool, tmp_path: Path) -> None:
+        """A file in the folder may be gone before it is looked at."""
+        old = tmp_path / "incoming" / "old"
+
+        async def arrive() -> None:
+            for _ in range(50):
+                async with spool.empty():
+                    await asyncio.sleep(0)
+
+        async def work() -> None:
+            arriving = [asyncio.create_task(arrive()) for _ in range(20)]
+            while not all(each.done() for each in arriving):
+                _leave(old)
+                await spool.sweep(_HOUR_AGO)
+                assert not old.exists()
+            await asyncio.gather(*arriving)
 
         asyncio.run(work())
 

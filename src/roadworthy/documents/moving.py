@@ -62,6 +62,7 @@ class Moving:
             return
         await self._note_target()
         before = now - LIFETIME
+        await self._source.sweep(before)
         async for batch in self._source.batches():
             known = await self._database.report(known_keys, [file.key for file in batch])
             copied = await self._copied_keys(known, wrong)

@@ -69,8 +69,7 @@ class Purging:
                     await self._remove(blob_id, key)
             after = condemned[-1][0]
         with failures.counted():
-            age = self._clock() - by + LIFETIME
-            await self._storage.spool.sweep(age.total_seconds())
+            await self._storage.sweep(by - LIFETIME)
 
     async def _remove(self, blob_id: int, key: str | None) -> None:
         if key is not None:
@@ -100,6 +99,9 @@ class Purging:
         for blob_id in await self._database.report(find_outlived, until):
             reason = f"the image of a DBS certificate, withdrawn before {_shown(until)}"
             yield Going(f"file {blob_id}", reason)
+        for left in await self._storage.stranded(by - LIFETIME):
+            reason = f"it has not arrived whole since {_shown(left.modified_at)}"
+            yield Going(f"a part {left.name} of a file", reason)
         async for file in self._nameless(by):
             reason = f"no file has them, stored on {_shown(file.modified_at)}"
             yield Going(f"bytes {file.key}, {file.byte_size} bytes", reason)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from roadworthy.storage.errors import NotStored
-from roadworthy.storage.spool import Spool
+from roadworthy.storage.spool import Spool, Stranded
 
 UPLOAD_SECONDS = 5 * 60
 """How long a URL to upload to is good for."""
@@ -86,6 +86,14 @@ class Storage(ABC):
     @abstractmethod
     def batches(self) -> AsyncIterator[list[Stored]]:
         """All files, batch by batch, also those that clients have sent and nobody has accepted."""
+
+    async def stranded(self, before: datetime) -> list[Stranded]:
+        """What is left of files that never arrived whole, and has not changed since `before`."""
+        return await self.spool.stranded(before)
+
+    async def sweep(self, before: datetime) -> None:
+        """Remove that."""
+        await self.spool.sweep(before)
 
     def direct_upload(self, key: str, upload: Upload) -> DirectUpload | None:  # noqa: ARG002
         """Where a client sends the file itself, for `UPLOAD_SECONDS`; `None`: through us."""

@@ -29,9 +29,10 @@ class LocalStorage(Storage):
 
     name = "local"
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, incoming: Path):
+        """`incoming`: where files are on their way to another storage, or were."""
         # On the same disk, so that a file is moved at once.
-        super().__init__(Spool(root / INCOMING, stays=True))
+        super().__init__(Spool(root / INCOMING, stays=True, others=[incoming]))
         self._root = root
 
     async def put(self, key: str, path: Path) -> None:
@@ -60,8 +61,8 @@ class LocalStorage(Storage):
         yield self._path(key)
 
     async def size(self, key: str) -> int | None:
-        path = self._path(key)
-        return await self.spool.off_loop(lambda: path.stat().st_size if path.exists() else None)
+        status = await self.spool.off_loop(_status, self._path(key))
+        return status and status.st_size
 
     async def delete(self, key: str) -> None:
         path = self._path(key)
@@ -99,13 +100,25 @@ class LocalStorage(Storage):
             _sync(folder)
 
     def _walk(self) -> Iterator[Stored]:
-        for folder in sorted(self._root.glob("??/??")):
-            for path in folder.iterdir():
-                if not is_key(path.name):
-                    continue
-                status = path.stat()
+        for path in self._paths():
+            status = _status(path)
+            if status:
                 modified = datetime.fromtimestamp(status.st_mtime, UTC)
                 yield Stored(path.name, status.st_size, modified)
+
+    def _paths(self) -> Iterator[Path]:
+        """Folder by folder: there may be a million of them."""
+        for outer in self._root.glob("??"):
+            for inner in outer.glob("??"):
+                yield from (path for path in inner.iterdir() if is_key(path.name))
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """`None` when there is no such file, or no longer."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _open(path: Path) -> FileIO:

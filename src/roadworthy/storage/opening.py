@@ -15,7 +15,7 @@ def open_storage(url: str, incoming: Path, credentials: Credentials | None = Non
     """
     require_storage(url, credentials)
     if urlsplit(url).scheme == "file":
-        return LocalStorage(folder_of(url))
+        return LocalStorage(folder_of(url), incoming)
     from roadworthy.storage.s3 import S3Storage  # noqa: PLC0415 -- who has a bucket pays for it
 
     return S3Storage(bucket_of(url, credentials), incoming)

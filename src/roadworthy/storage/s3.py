@@ -3,10 +3,10 @@
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
-from datetime import timedelta
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
@@ -33,7 +33,7 @@ from roadworthy.storage.core import (
 )
 from roadworthy.storage.errors import NotStored, StorageAway
 from roadworthy.storage.place import Bucket
-from roadworthy.storage.spool import Spool
+from roadworthy.storage.spool import Spool, Stranded
 from roadworthy.storage.threads import Threads
 
 log = structlog.get_logger()
@@ -47,8 +47,18 @@ REQUEST_SECONDS = 60
 STREAM_SECONDS = 60 * 60
 """Whom we send a file on to may be slow."""
 NOT_FOUND = (NotFoundError, FileNotFoundError)
-REFUSES_VERSIONS = frozenset({400, 405, 501})
-"""What servers that know no versions answer to who asks for them."""
+REFUSES_LISTS = frozenset({400, 405, 501})
+"""What servers that know no versions, or no parts, answer to who asks for them."""
+WHOLE_BYTES = 32 * 1024 * 1024
+"""What is no longer is sent in one piece: if we end meanwhile, the bucket keeps none of it."""
+
+
+class _Unfinished(NamedTuple):
+    """A file that is being sent in parts, or was when we ended."""
+
+    name: str
+    upload_id: str
+    begun_at: datetime
 
 
 class S3Storage(Storage):
@@ -68,7 +78,8 @@ class S3Storage(Storage):
     async def put(self, key: str, path: Path) -> None:
         name = self._name(key)
         try:
-            await obstore.put_async(self._store, name, path)
+            size = (await self.spool.off_loop(path.stat)).st_size
+            await obstore.put_async(self._store, name, path, use_multipart=size > WHOLE_BYTES)
         except (BaseError, OSError) as error:  # the bucket, if it says that something is not found
             raise _away(error) from error
 
@@ -119,6 +130,28 @@ class S3Storage(Storage):
                 raise _away(error) from error
             named = [(self._key_of(each["path"]), each) for each in batch]
             yield [Stored(key, each["size"], each["last_modified"]) for key, each in named if key]
+
+    async def stranded(self, before: datetime) -> list[Stranded]:
+        parts = await self._requests.off_loop(lambda: list(self._unfinished(before)))
+        ours = [Stranded(each.name, each.begun_at) for each in parts]
+        return await super().stranded(before) + ours
+
+    async def sweep(self, before: datetime) -> None:
+        await super().sweep(before)
+        await self._requests.off_loop(self._give_up, before)
+
+    def _give_up(self, before: datetime) -> None:
+        for each in list(self._unfinished(before)):
+            self._ask("DELETE", each.name, {"uploadId": each.upload_id})
+
+    def _unfinished(self, before: datetime) -> Iterator[_Unfinished]:
+        query = {"uploads": "", "prefix": self._bucket.prefix}
+        for page in self._pages(query, {"upload-id-marker": "NextUploadIdMarker"}):
+            for entry in page.iter("Upload"):
+                name, upload_id = entry.findtext("Key") or "", entry.findtext("UploadId") or ""
+                begun = datetime.fromisoformat(entry.findtext("Initiated") or "")
+                if self._key_of(name) and begun < before:
+                    yield _Unfinished(name, upload_id, begun)
 
     def _key_of(self, name: str) -> str | None:
         """The key of an object of ours: others may share the bucket."""
@@ -199,22 +232,25 @@ class S3Storage(Storage):
         """
         found: list[str] = []
         query = {"versions": "", "prefix": name}
-        while True:
-            answer = self._ask("GET", "", query)
-            if answer is None:
-                return found
-            page = _without_namespaces(answer)
+        for page in self._pages(query, {"version-id-marker": "NextVersionIdMarker"}):
             for entry in (*page.iter("Version"), *page.iter("DeleteMarker")):
                 version = entry.findtext("VersionId")
                 if entry.findtext("Key") == name and version:
                     found.append(version)
+        return found
+
+    def _pages(
+        self, query: Mapping[str, str], marker: Mapping[str, str]
+    ) -> Iterator[ElementTree.Element]:
+        """Of a list, each asked for after what the one before says; none where there is no list."""
+        markers = {"key-marker": "NextKeyMarker", **marker}
+        while (answer := self._ask("GET", "", query)) is not None:
+            page = _without_namespaces(answer)
+            yield page
             if page.findtext("IsTruncated") != "true":
-                return found
-            query = {
-                **query,
-                "key-marker": page.findtext("NextKeyMarker") or "",
-                "version-id-marker": page.findtext("NextVersionIdMarker") or "",
-            }
+                return
+            after = {name: page.findtext(tag) or "" for name, tag in markers.items()}
+            query = {**query, **after}
 
     def _ask(
         self,
@@ -235,7 +271,7 @@ class S3Storage(Storage):
             if error.code == http.client.NOT_FOUND and not is_required:
                 self._require_bucket()
                 return None
-            if query and "versions" in query and error.code in REFUSES_VERSIONS:
+            if query and query.keys() & {"versions", "uploads"} and error.code in REFUSES_LISTS:
                 return None
             raise _away(error) from None
         except (OSError, http.client.HTTPException) as error:

@@ -4,13 +4,14 @@ import hashlib
 import os
 import secrets
 import shutil
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 from roadworthy.storage.arriving import Arriving
 from roadworthy.storage.checksum import checksum_of, md5
@@ -32,16 +33,24 @@ class SpooledFile:
     """Base64 of the MD5, as clients send it."""
 
 
+class Stranded(NamedTuple):
+    """What is left of a file that never arrived whole."""
+
+    name: str
+    modified_at: datetime
+
+
 class Spool(Threads):
-    """A folder of files on their way; what a crash leaves in it is swept.
+    """A folder of files on their way; what a crash leaves in it, or in `others`, is swept.
 
     With `stays`, they stay on its disk when they have arrived.
     """
 
-    def __init__(self, folder: Path, *, stays: bool = False):
+    def __init__(self, folder: Path, *, stays: bool = False, others: Sequence[Path] = ()):
         super().__init__("files")
         self._folder = folder
         self._stays = stays
+        self._others = others
         self._receiving = 0
 
     @asynccontextmanager
@@ -75,19 +84,30 @@ class Spool(Threads):
 
         return await self.off_loop(work)
 
-    async def sweep(self, older_than: float) -> int:
-        """Remove what has not changed for `older_than` seconds: how many files."""
+    async def stranded(self, before: datetime) -> list[Stranded]:
+        """What has not changed since `before`."""
 
-        def work() -> int:
-            if not self._folder.is_dir():
-                return 0
-            before = time.time() - older_than
-            old = [each for each in self._folder.iterdir() if each.lstat().st_mtime < before]
-            for each in old:
-                shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
-            return len(old)
+        def work() -> list[Stranded]:
+            return [Stranded(path.name, modified) for path, modified in self._old(before)]
 
         return await self.off_loop(work)
+
+    async def sweep(self, before: datetime) -> None:
+        """Remove that."""
+
+        def work() -> None:
+            for path, _ in self._old(before):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+        await self.off_loop(work)
+
+    def _old(self, before: datetime) -> Iterator[tuple[Path, datetime]]:
+        for folder in filter(Path.is_dir, (self._folder, *self._others)):
+            for path in folder.iterdir():
+                with suppress(FileNotFoundError):  # it has arrived since
+                    modified = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+                    if modified < before:
+                        yield path, modified
 
     async def _write(self, file: FileIO, parts: AsyncIterator[bytes], most: int) -> tuple[int, str]:
         """Large enough at a time that a thread is worth it, and while the next arrives."""
