@@ -1,5 +1,6 @@
 """The rules of files, for any input: nothing raises, nothing is let through that was edited."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from roadworthy.documents import Signatures, judge_files
 from roadworthy.documents.access import Subject, Viewer, may_see
 from roadworthy.documents.blob import judge_blob
 from roadworthy.documents.links import end_of_view, window_at
+from roadworthy.documents.routes import digits_up_to
 from roadworthy.documents.signatures import Permission
 from roadworthy.wire import Fields, part_wanted
 from roadworthy.wire.errors import RangeNotSatisfiable
@@ -30,6 +32,13 @@ VALUES = st.recursive(
 HEADERS = st.text(st.characters(max_codepoint=255), max_size=40) | st.from_regex(
     r"bytes=\d{0,20}-\d{0,20}", fullmatch=True
 )
+
+
+@given(st.data(), st.integers(1, 10**9))
+def test_what_the_document_says_of_a_size_is_so(data: st.DataObject, most: int) -> None:
+    size = data.draw(st.integers(0, 2 * most) | st.integers(most - 1, most + 1))
+    assert bool(re.fullmatch(digits_up_to(most), str(size))) is (1 <= size <= most)
+    assert not re.fullmatch(digits_up_to(most), f"0{size}")
 
 
 @given(IDS)

@@ -3,13 +3,16 @@
 import contextlib
 import io
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pypdfium2
 import pytest
+from sqlalchemy import update
 
 from tests.conftest import Filing, Place
 from tests.support.blobs import COMPLIANCE_SLOTS, SLOTS, attach, followed, jpeg, pdf, png, upload
@@ -177,6 +180,55 @@ _REFUSED: list[tuple[str, list[Part], int, object]] = [
     ("a text that is too long", [Part("zz", "x" * 257 * 1024)], 413, error(413)),
     ("a body that is too long", [_file("zz", b"x" * 101 * MEGABYTE)], 413, error(413)),
 ]
+
+
+def test_everything_that_is_refused_stands_in_the_documented_order(
+    client: Client, driver: Driver
+) -> None:
+    """Whenever it is found out: by the fields, when a file is kept, or when it is looked into."""
+    parts = [
+        _file("documents[]", b""),
+        Part("profile[driving_license]", "no list"),
+        _file("dbs", HTML),
+        _file("cv", HTML),
+        Part("profile[english_level]", "none of ours"),
+    ]
+    answer = _send(client, driver, "PATCH", parts)
+    assert answer.status == 422, answer
+    assert [*answer.json["errors"]] == [
+        "english_level",
+        "cv",
+        "dbs",
+        "documents",
+        "driving_license",
+    ]
+
+
+def test_an_account_that_is_changed_meanwhile_registers_with_its_files(
+    client: Client, filing: Filing
+) -> None:
+    """Its profile is made with what the account says when it is made; the files are kept once."""
+    driver, users = new_driver(filing.tables), filing.tables["users"]
+    is_answered = threading.Event()
+
+    def change() -> int:
+        changes = 0
+        while not is_answered.wait(0.02):
+            changes += 1
+            number = update(users).where(users.c.id == driver.id)
+            filing.tables.execute(number.values(phone_number=f"07700 {changes:06}"))
+        return changes
+
+    with ThreadPoolExecutor(1) as threads:
+        changing = threads.submit(change)
+        try:
+            parts = [*TEXTS, *(_file("documents[]", pdf(), f"{n}.pdf") for n in range(6))]
+            answer = _send(client, driver, "POST", parts)
+        finally:
+            is_answered.set()
+        assert changing.result() > 1, "nothing changed while the files were looked into"
+    assert answer.status == 200, answer
+    assert len(answer.json["profile"]["documents"]) == 6
 
 
 def test_a_name_that_cannot_be_read_is_not_told_again(client: Client, driver: Driver) -> None:

@@ -26,12 +26,15 @@ from roadworthy.inspection import (
 from roadworthy.inspection import (
     inspector as inspector_module,
 )
+from roadworthy.inspection.parser import understood
 from roadworthy.storage import NotStored
 from tests.conftest import SOAK
 from tests.scenarios.files import ACTIVE_PDFS, REFUSED, TAKEN, Refused, Taken
 from tests.support.files import PDF, PNG, docx, noise, pdf, picture, png_of, raw_pdf
 
 T = TypeVar("T")
+
+MEGABYTE = 1024 * 1024
 
 
 class Looking(NamedTuple):
@@ -176,6 +179,45 @@ def test_a_process_that_is_killed_is_started_again(looking: Looking) -> None:
     assert looking.processes != {process}
 
 
+def test_who_closes_it_waits_for_no_file(tmp_path: Path) -> None:
+    for looking in _looking(tmp_path, seconds=200):
+        looking.inspect(picture())
+        (process,) = looking.processes
+        os.kill(process, signal.SIGSTOP)
+
+        async def close_while_it_looks(looking: Looking = looking) -> None:
+            work = asyncio.create_task(looking.inspector.inspect(looking.file(pdf())))
+            await asyncio.sleep(0.2)
+            async with asyncio.timeout(100):
+                await asyncio.to_thread(looking.inspector.close)
+            with pytest.raises(InspectorBusy):
+                await work
+
+        looking.wait(close_while_it_looks())
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b'{"refused": "TOO_LARGE"}\n0', Reason.TOO_LARGE),
+        (b'{"refused": "no reason of ours"}\n0', Reason.DAMAGED),
+        (b'{"refused": {}}\n0', Reason.DAMAGED),
+        (b"5\n0", Reason.DAMAGED),
+        (b"[]\n0", Reason.DAMAGED),
+        (b"[" * 60_000 + b"\n0", Reason.DAMAGED),
+        (b"no JSON\n0", Reason.DAMAGED),
+        (b"\n0", Reason.DAMAGED),
+        (b'{"type": "application/pdf"}\n1', Reason.DAMAGED),
+        (b'{"type": "application/pdf"}\n-9', Reason.TOO_LARGE),
+    ],
+    ids=lambda value: value.name if isinstance(value, Reason) else str(value[:30]),
+)
+def test_a_process_that_a_file_took_over_is_not_believed(answer: bytes, reason: Reason) -> None:
+    with pytest.raises(FileRefused) as refused:
+        understood(answer)
+    assert refused.value.reason == reason
+
+
 def test_twenty_at_once(looking: Looking) -> None:
     rows = (TAKEN * 2)[:18]
     bad = looking.file(b"x", "bad")
@@ -273,10 +315,10 @@ def test_the_process_knows_none_of_our_secrets(
 
 
 class TestJoining:
-    def join(self, looking: Looking, *photographs: bytes) -> bytes:
+    def join(self, looking: Looking, *photographs: bytes, most_bytes: int = 20 * MEGABYTE) -> bytes:
         paths = [looking.file(each, f"photograph-{n}") for n, each in enumerate(photographs)]
         target = looking.file(b"what was there before" * 10_000, "joined")
-        looking.wait(looking.inspector.join(paths, target))
+        looking.wait(looking.inspector.join(paths, target, most_bytes))
         assert looking.wait(looking.inspector.inspect(target)) == PDF
         return target.read_bytes()
 
@@ -331,12 +373,12 @@ class TestJoining:
 
         assert nearest(page) == seen
 
-    def test_what_cannot_be_made_smaller_is_no_larger_than_what_we_take(
-        self, looking: Looking
-    ) -> None:
-        joined = self.join(looking, *[noise(2400)] * 8)
+    @pytest.mark.parametrize("most_bytes", [20 * MEGABYTE, MEGABYTE])
+    def test_it_is_no_larger_than_what_we_take(self, looking: Looking, most_bytes: int) -> None:
+        photographs = [noise(2400)] * 8 if most_bytes > MEGABYTE else [noise(900)] * 3
+        joined = self.join(looking, *photographs, most_bytes=most_bytes)
 
-        assert len(joined) < 20 * 1024 * 1024
+        assert most_bytes / 10 < len(joined) <= most_bytes
 
     def test_where_and_with_what_it_was_taken_stays_out_of_it(self, looking: Looking) -> None:
         exif = Image.Exif()
@@ -409,7 +451,7 @@ def test_a_file_that_was_removed_while_it_waited(looking: Looking) -> None:
     target = looking.file(b"", "joined")
     for work in (
         inspector.inspect(gone),
-        inspector.join([looking.file(picture()), gone], target),
+        inspector.join([looking.file(picture()), gone], target, MEGABYTE),
         inspector.page(gone, target, 1),
     ):
         with pytest.raises(NotStored):

@@ -179,7 +179,9 @@ class Checking:
     async def _joined_or_discarded(
         self, asker: Asker, blobs: Sequence[Blob], made: list[int]
     ) -> int:
-        """A document that is refused is refused whole."""
+        """A document that is refused is refused whole; what is none may be one elsewhere."""
+        if any(blob.detected_type not in IMAGES for blob in blobs):
+            raise Refused(NOT_PHOTOGRAPHS)
         try:
             return await self._joined(asker, blobs, made)
         except Refused:
@@ -189,8 +191,6 @@ class Checking:
 
     async def _joined(self, asker: Asker, blobs: Sequence[Blob], made: list[int]) -> int:
         """The id of one PDF of the photographs, in their order."""
-        if any(blob.detected_type not in IMAGES for blob in blobs):
-            raise Refused(NOT_PHOTOGRAPHS)
         async with self._storage.spool.empty() as target:
             await self._join(asker, blobs, target)
             file = await self._storage.spool.measure(target)
@@ -211,7 +211,7 @@ class Checking:
                     await stack.enter_async_context(self._storage.fetched(blob.key))
                     for blob in blobs
                 ]
-                await self._inspector.join(paths, target, asker.place)
+                await self._inspector.join(paths, target, self._files.most_bytes, asker.place)
             except FileRefused as refused:
                 raise Refused(str(refused)) from None
             except NotStored:

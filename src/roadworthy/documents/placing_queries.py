@@ -20,7 +20,7 @@ from roadworthy.documents.blob import (
     MOST_SUBMITTED_A_DAY,
 )
 from roadworthy.documents.queries import _BLOB, Blob
-from roadworthy.documents.states import has_bytes, is_undecided
+from roadworthy.documents.states import has_bytes, stands
 from roadworthy.documents.tables import attachments, blobs, submissions
 
 Placing = Mapping[str, Sequence[int]]
@@ -121,7 +121,7 @@ def _take_out(
     connection.execute(update(blobs).where(blobs.c.id.in_(blob_ids)).values(unattached_since=now))
     connection.execute(
         update(submissions)
-        .where(submissions.c.blob_id.in_(blob_ids), is_undecided())
+        .where(submissions.c.blob_id.in_(blob_ids), stands())
         .values(withdrawn_at=now)
     )
 

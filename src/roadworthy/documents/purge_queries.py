@@ -21,7 +21,7 @@ from roadworthy.documents.states import (
     is_attached,
     is_condemned,
     is_submitted,
-    is_undecided,
+    stands,
 )
 from roadworthy.documents.tables import attachments, blobs, submissions
 from roadworthy.jobs import MOST_IN_A_WRITE, delete_some
@@ -68,7 +68,7 @@ def _is_outlived(until: datetime) -> ColumnElement[bool]:
         ~is_attached,
         of_dbs.where(submissions.c.withdrawn_at <= until),
         ~of_dbs.where(submissions.c.withdrawn_at > until),
-        ~is_submitted.where(is_undecided()),
+        ~is_submitted.where(stands()),
     )
 
 

@@ -166,7 +166,6 @@ def _require_as_announced(request: Request, blob: Blob, most: int) -> None:
         raise Unprocessable({"byte_size": [INVALID]})
 
 
-_DIGITS = {"type": "string", "pattern": "^[1-9][0-9]{0,6}$"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": FILENAME_PATTERN}
 _TYPE = {"type": "string", "maxLength": 255, "pattern": CONTENT_TYPE_PATTERN}
 _SUM = {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"}
@@ -174,6 +173,7 @@ _SUM = {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"}
 
 def _parameters(most_bytes: int) -> tuple[Parameter, ...]:
     size = {"type": "integer", "minimum": 1, "maximum": most_bytes}
+    digits = {"type": "string", "pattern": f"^(?:{digits_up_to(most_bytes)})$"}
     return (
         Parameter(
             "filename",
@@ -189,7 +189,7 @@ def _parameters(most_bytes: int) -> tuple[Parameter, ...]:
         Parameter(
             "byte_size",
             "Its length in bytes",
-            shapes.Shape({"anyOf": [size, _DIGITS]}, _DIGITS),
+            shapes.Shape({"anyOf": [size, digits]}, digits),
             required=True,
         ),
         Parameter("checksum", "Base64 of its MD5", shapes.Shape(_SUM, _SUM), required=True),
@@ -218,6 +218,20 @@ _BLOB = BlobBody(
         {"Content-Type": "application/pdf"},
     ),
 )
+
+
+def digits_up_to(most: int) -> str:
+    """A pattern of the numbers from 1 to `most`, in digits: shorter ones, then those that are less
+    from some digit on, then itself.
+    """
+    text = str(most)
+    shorter = [f"[1-9][0-9]{{0,{len(text) - 2}}}"] if len(text) > 1 else []
+    less = [
+        f"{text[:at]}[{0 if at else 1}-{int(digit) - 1}][0-9]{{{len(text) - at - 1}}}"
+        for at, digit in enumerate(text)
+        if int(digit) > (0 if at else 1)
+    ]
+    return "|".join([*shorter, *less, text])
 
 
 def _announcing(most_bytes: int) -> Operation:

@@ -20,6 +20,6 @@ is_attached = exists().where(attachments.c.blob_id == blobs.c.id).select_from(at
 is_submitted = exists().where(submissions.c.blob_id == blobs.c.id).select_from(submissions)
 
 
-def is_undecided() -> ColumnElement[bool]:
-    """Nobody has decided on it, and it stands."""
+def stands() -> ColumnElement[bool]:
+    """The driver has not withdrawn it."""
     return submissions.c.withdrawn_at.is_(None)

@@ -14,8 +14,9 @@ import msgspec
 from roadworthy.exports.reading import instant_text, sections
 from roadworthy.templates import templates_of
 
-LONGEST_STEM = 80
+LONGEST_STEM = 120
 LONGEST_SUFFIX = 16
+"""In bytes of UTF-8: systems take names of 255, numbered and in folders too."""
 
 _UNSAFE = re.compile(r"[^\w .()+,;=@&\-]")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
@@ -44,10 +45,16 @@ class Names:
 def _safe(filename: str) -> tuple[str, str]:
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", filename)).strip(" .")
     path = PurePath(name or "file")
-    stem, suffix = path.stem[:LONGEST_STEM].strip(" ."), path.suffix[:LONGEST_SUFFIX].rstrip(" .")
+    stem = _first(path.stem, LONGEST_STEM).strip(" .")
+    suffix = _first(path.suffix, LONGEST_SUFFIX).rstrip(" .")
     if not stem or _DEVICE.fullmatch(stem.partition(".")[0].strip()):
         stem = f"_{stem}"
     return stem, suffix
+
+
+def _first(text: str, most_bytes: int) -> str:
+    """As much of it as fits, in whole characters."""
+    return text.encode(errors="replace")[:most_bytes].decode(errors="ignore")
 
 
 def add_file(path: Path, name: str, source: Path) -> None:

@@ -61,6 +61,7 @@ class Inspector:
         self._waiting = Counter[str]()
         self._starting = threading.Lock()
         self._parser: Parser | None = None
+        self._is_closed = False
 
     async def inspect(self, path: Path, place: str = "") -> str:
         """The content type of the file, decided from its bytes: one of `TYPES`.
@@ -74,16 +75,19 @@ class Inspector:
             await self._scanner.scan(path)
         return content_type
 
-    async def join(self, paths: Sequence[Path], target: Path, place: str = "") -> None:
+    async def join(
+        self, paths: Sequence[Path], target: Path, most_bytes: int, place: str = ""
+    ) -> None:
         """Make one PDF of photographs, in order, in the existing file `target`.
 
-        They stand upright and are made smaller until the PDF has at most 18 MB. When this raises,
-        what is in `target` is of no use. Raises `FileRefused` and `InspectorBusy`.
+        They stand upright and are made smaller until the PDF has at most `most_bytes`, or 18 MB.
+        When this raises, what is in `target` is of no use. Raises `FileRefused` and
+        `InspectorBusy`.
         """
         if not 1 <= len(paths) <= MOST_PHOTOGRAPHS:
             raise FileRefused(Reason.TOO_MANY_PAGES)
         async with self._turn(self._turns, place):
-            await self._off_loop(self._join, paths, target)
+            await self._off_loop(self._join, paths, target, most_bytes)
 
     async def page(self, path: Path, target: Path, number: int, place: str = "") -> None:
         """Render the page of that number, from 1, of a PDF, or a photograph, which is its page 1.
@@ -95,10 +99,12 @@ class Inspector:
             await self._off_loop(self._page, path, target, number)
 
     def close(self) -> None:
-        """Let go of threads and processes."""
+        """Let go of processes, and of threads, which then wait for nothing any more."""
+        with self._starting:
+            self._is_closed = True
+            if self._parser:
+                self._parser.stop()
         self._threads.shutdown(cancel_futures=True)
-        if self._parser:
-            self._parser.stop()
 
     @asynccontextmanager
     async def _turn(self, turns: Turns, place: str) -> AsyncIterator[None]:
@@ -134,25 +140,25 @@ class Inspector:
             raise FileRefused(Reason.DAMAGED)
         return str(found["type"])
 
-    def _join(self, paths: Sequence[Path], target: Path) -> None:
+    def _join(self, paths: Sequence[Path], target: Path, most_bytes: int) -> None:
         with ExitStack() as stack:
             files: list[IO[bytes]] = [stack.enter_context(opened(path)) for path in paths]
             files.append(stack.enter_context(target.open("r+b")))
             files[-1].truncate()
-            self._ask("join", files, self._limits.for_files(len(paths)))
+            self._ask("join", files, self._limits.for_files(len(paths)), most_bytes)
 
     def _page(self, path: Path, target: Path, number: int) -> None:
         with opened(path) as file, target.open("r+b") as rendered:
             self._ask("page", [file, rendered], self._limits.for_page(), number)
 
     def _ask(
-        self, task: str, files: list[IO[bytes]], limits: Limits, page: int = 0
+        self, task: str, files: list[IO[bytes]], limits: Limits, number: int = 0
     ) -> dict[str, Any]:
         """Of a process that runs; when it ends for no fault of the file, of another."""
         for _ in range(ATTEMPTS):
             parser = self._running()
             try:
-                return parser.ask(task, files, limits, page)
+                return parser.ask(task, files, limits, number)
             except ParserEnded:
                 parser.stop()
                 log.error("inspection", reason="its process ended")  # noqa: TRY400 -- no words
@@ -160,6 +166,8 @@ class Inspector:
 
     def _running(self) -> Parser:
         with self._starting:
+            if self._is_closed:
+                raise InspectorBusy
             if self._parser is not None and self._parser.has_ended:
                 self._parser.stop()
                 self._parser = None

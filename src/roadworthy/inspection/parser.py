@@ -76,16 +76,16 @@ class Parser:
         return self._popen.poll() is not None
 
     def ask(
-        self, task: str, files: Sequence[IO[bytes]], limits: Limits, page: int = 0
+        self, task: str, files: Sequence[IO[bytes]], limits: Limits, number: int = 0
     ) -> dict[str, Any]:
-        """What `task` makes of the files.
+        """What `task` makes of the files, and of a `number` that it is told.
 
         Raises `FileRefused` for what is wrong with them, and `ParserEnded`.
         """
         request = {
             "task": task,
             "modes": [file.mode for file in files],
-            "page": page,
+            "number": number,
             "limits": asdict(limits),
         }
         reading, writing = os.pipe()
@@ -98,7 +98,7 @@ class Parser:
         finally:
             os.close(writing)
         try:
-            return _understood(self._read(reading, limits.seconds + GRACE_SECONDS))
+            return understood(self._read(reading, limits.seconds + GRACE_SECONDS))
         finally:
             os.close(reading)
 
@@ -132,20 +132,22 @@ class Parser:
             self._popen.wait()
 
 
-def _understood(answer: bytes) -> dict[str, Any]:
+def understood(answer: bytes) -> dict[str, Any]:
     """What the parsing process said, of which nothing is believed that it may not say."""
     said, _, status = answer.rpartition(b"\n")
     if not status:
         raise ParserEnded
-    found: dict[str, Any] = {"refused": Reason.DAMAGED.name}
+    found: object = None
     if int(status) in _OUT_OF_TIME:
         found = {"refused": Reason.TOO_LARGE.name}
     elif int(status) == 0:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             found = json.loads(said)
+    if not isinstance(found, dict):
+        raise FileRefused(Reason.DAMAGED)
     if "refused" in found:
         _log_what_was_raised(found.get("raised"))
-        raise FileRefused(Reason[found["refused"]])
+        raise FileRefused(Reason.__members__.get(str(found["refused"]), Reason.DAMAGED))
     return found
 
 

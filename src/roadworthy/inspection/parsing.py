@@ -116,7 +116,7 @@ def _parse(request: dict[str, Any], answer: int, files: list[int]) -> None:
         size = sum(os.fstat(file).st_size for file in files)
         opened = [os.fdopen(file, mode) for file, mode in zip(files, request["modes"], strict=True)]
         confine(limits["memory_bytes"] + size, limits["cpu_seconds"])
-        found = answer_to(request["task"], opened, request["page"])
+        found = answer_to(request["task"], opened, request["number"])
         os.write(answer, json.dumps(found).encode())
         status = 0
     finally:

@@ -12,7 +12,9 @@ from roadworthy.inspection.kinds import IMAGES
 from roadworthy.inspection.refusals import FileRefused, Reason
 
 MOST_JOINED_BYTES = 18 * 1024 * 1024
-"""So that what we make is no larger than what we take."""
+"""However much we take: it shall be read on a phone."""
+PAGE_BYTES = 4096
+"""What a PDF has for a page beside its picture, and more than that."""
 
 PAGE_POINTS = 842  # the longer side of A4
 
@@ -73,9 +75,9 @@ def jpeg(image: Image.Image, quality: int) -> Picture:
     return Picture(image.width, image.height, image.mode, content.getvalue())
 
 
-def join(photographs: Sequence[tuple[BinaryIO, str]], target: BinaryIO) -> None:
-    """Make one PDF of them, a page each. Raises `FileRefused`."""
-    share = MOST_JOINED_BYTES // len(photographs)
+def join(photographs: Sequence[tuple[BinaryIO, str]], target: BinaryIO, most_bytes: int) -> None:
+    """Make one PDF of them, a page each, of at most `most_bytes`. Raises `FileRefused`."""
+    share = min(MOST_JOINED_BYTES, most_bytes) // len(photographs) - PAGE_BYTES
     with pikepdf.new() as pdf:
         for file, kind in photographs:
             _add_page(pdf, _within(share, file, kind))

@@ -23,10 +23,13 @@ for _encoding in _ENCODINGS:
     codecs.lookup(_encoding)  # a confined process can load nothing more
 
 
-def answer_to(task: str, files: list[BinaryIO], page: int) -> Answer:
-    """What `Inspector` asked for, or why the file is refused. Never raises an `Exception`."""
+def answer_to(task: str, files: list[BinaryIO], number: int) -> Answer:
+    """What `Inspector` asked for, or why the file is refused. Never raises an `Exception`.
+
+    The number is of a page, or of bytes, for who wants one.
+    """
     try:
-        return _TASKS[task](files, page)
+        return _TASKS[task](files, number)
     except FileRefused as refused:
         return {"refused": refused.reason.name}
     except MemoryError:
@@ -35,7 +38,7 @@ def answer_to(task: str, files: list[BinaryIO], page: int) -> Answer:
         return {"refused": Reason.DAMAGED.name, "raised": type(error).__name__}
 
 
-def _inspect(files: list[BinaryIO], page: int) -> Answer:  # noqa: ARG001
+def _inspect(files: list[BinaryIO], number: int) -> Answer:  # noqa: ARG001
     (file,) = files
     kind = _kind(file)
     with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
@@ -52,16 +55,16 @@ def _inspect(files: list[BinaryIO], page: int) -> Answer:  # noqa: ARG001
     return {"type": kind}
 
 
-def _join(files: list[BinaryIO], page: int) -> Answer:  # noqa: ARG001
+def _join(files: list[BinaryIO], most_bytes: int) -> Answer:
     *photographs, target = files
-    join([(file, _kind(file)) for file in photographs], target)
+    join([(file, _kind(file)) for file in photographs], target, most_bytes)
     target.flush()
     return {}
 
 
-def _page(files: list[BinaryIO], page: int) -> Answer:
+def _page(files: list[BinaryIO], number: int) -> Answer:
     file, target = files
-    target.write(render(file, _kind(file), page))
+    target.write(render(file, _kind(file), number))
     target.flush()
     return {}
 

@@ -96,16 +96,17 @@ class ProfileRoutes:
             fields.refuse("user", TAKEN)
         try:
             async with self._checked(request, driver, wanted, fields) as placing:
-                registered = await self._register(request, driver, fields.taken, placing, keep)
+                while (
+                    made := await self._register(request, driver, fields.taken, placing, keep)
+                ) is None:
+                    driver = await self._driver(request)  # the account was changed a moment ago
         except IntegrityError:
             raise Unprocessable({"user": [TAKEN]}) from None
         except NotAttachable as error:
             raise Unprocessable({error.slot: [INVALID]}) from None
         except TooManySubmissions:
             raise TooManyRequests(SUBMITTING_AGAIN_SECONDS) from None
-        if registered is None:  # the account was changed a moment ago
-            return await self._create(request, await self._driver(request), keep)
-        return self._shown(*registered)
+        return self._shown(*made)
 
     async def _register(
         self,
@@ -221,6 +222,9 @@ class ProfileRoutes:
         checked = self._documents.checked(request, driver.id, driver.profile_id, wanted)
         async with checked as (placing, errors):
             fields.errors.update(errors)
+            for slot in (*SLOTS, *LISTS):  # as documented, whoever found out first
+                if slot in fields.errors:
+                    fields.errors[slot] = fields.errors.pop(slot)
             _require_taken(fields)
             yield placing
 

@@ -12,7 +12,7 @@ from roadworthy.documents import Signatures
 from roadworthy.storage import StorageAway
 from roadworthy.storage.core import is_key
 from roadworthy.uploads.queries import Upload
-from roadworthy.uploads.upload import ALGORITHMS, Checksum, checksum_of, judge_upload, number
+from roadworthy.uploads.upload import ALGORITHMS, Checksum, checksum_in, judge_upload, number
 from roadworthy.uploads.uploads import Uploads
 from roadworthy.wire import (
     BadRequest,
@@ -139,7 +139,7 @@ class UploadRoutes:
             request.header(b"upload-metadata"),
             self._uploads.most_bytes,
         )
-        checksum_of(request.header(b"upload-checksum"))
+        checksum_in(request.header(b"upload-checksum"))
         if _is_sent(request):
             request.require_at_most(new.byte_size)
         elif request.declared_bytes != 0:
@@ -152,7 +152,7 @@ class UploadRoutes:
 
         Unless who began it is told where it is, or can ask by a key, it ends.
         """
-        checksum = checksum_of(request.header(b"upload-checksum"))
+        checksum = checksum_in(request.header(b"upload-checksum"))
         has_key = bool(request.header(b"idempotency-key"))
         try:
             further = await self._take(request, upload, checksum)
@@ -180,7 +180,7 @@ class UploadRoutes:
             raise UnsupportedMediaType
         if number(request.header(b"upload-offset"), "Upload-Offset") != upload.offset:
             raise Conflict
-        checksum = checksum_of(request.header(b"upload-checksum"))
+        checksum = checksum_in(request.header(b"upload-checksum"))
         request.require_at_most(upload.remaining)
         if upload.remaining:
             upload = await self._take(request, upload, checksum)

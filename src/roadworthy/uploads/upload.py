@@ -98,7 +98,7 @@ def metadata_of(text: str) -> Mapping[str, str]:
     return found
 
 
-def checksum_of(text: str | None) -> Checksum | None:
+def checksum_in(text: str | None) -> Checksum | None:
     """What `Upload-Checksum` says, if it is sent. Raises `BadRequest`."""
     if text is None:
         return None
