@@ -586,6 +586,22 @@ def test_photographs_for_one_place_become_one_pdf_in_their_order(
     assert (blob["filename"], blob["checksum"]) == ("page 0.pdf", checksum(document))
 
 
+def test_photographs_that_have_become_what_is_there_change_nothing(
+    client: Client, driver: Driver, filing: Filing
+) -> None:
+    """As who did not hear of it tries again; in another order they are another document."""
+    ids = [upload(client, driver, png(colour), content_type=PNG_TYPE) for colour in ("red", "blue")]
+    first = driver.send(client, "PATCH", {"dbs": ids})
+    again = driver.send(client, "PATCH", {"dbs": ids})
+    assert (again.status, again.header("etag")) == (200, first.header("etag"))
+    assert again.json["profile"]["dbs"]["signed_id"] == first.json["profile"]["dbs"]["signed_id"]
+    assert len(filing.tables.rows("submissions", user_id=driver.id)) == 1
+
+    turned = attach(client, driver, dbs=ids[::-1])["dbs"]
+    assert _colors(followed(turned["url"]).body) == ["blue", "red"]
+    assert len(filing.tables.rows("submissions", user_id=driver.id)) == 2
+
+
 def test_several_that_are_no_photographs_may_go_elsewhere(client: Client, driver: Driver) -> None:
     ids = [upload(client, driver, png(), content_type=PNG_TYPE), upload(client, driver)]
     answer = driver.send(client, "PATCH", {"cpc": ids})

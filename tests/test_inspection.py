@@ -116,6 +116,7 @@ WHOLE_WITHOUT_ITS_END = {
     "a photograph with a film after it",
     "two photographs in one",
     "a PDF that was changed later",
+    "a PDF that was saved again, with what was before",
 }
 NEEDED_TO_ITS_END = [row for row in TAKEN if row.name not in WHOLE_WITHOUT_ITS_END]
 

@@ -1,5 +1,6 @@
 """Files: which are taken as what, and which are refused for which reason."""
 
+import io
 import zlib
 from collections.abc import Callable
 from decimal import Decimal
@@ -82,6 +83,28 @@ def _font_named_aa(made: Pdf) -> None:
     made.pages[0].Resources = Dictionary(Font=Dictionary(AA=font))
 
 
+_IN_STREAMS: dict[str, Any] = {"object_stream_mode": pikepdf.ObjectStreamMode.generate}
+_FOR_ALL = pikepdf.Encryption(owner="secret", user="")
+
+
+def _notes(made: Pdf) -> object:
+    return Array([made.make_indirect(Dictionary(Note=String(f"{number}"))) for number in range(50)])
+
+
+def _saved_again() -> bytes:
+    """As editors do: what changed, and a table of that, stand after all that was there."""
+    before = hidden(_links)
+    with pikepdf.open(io.BytesIO(before)) as made:
+        root = made.Root.objgen[0]
+    begins = int(before[before.rindex(b"startxref") + 9 :].split()[0])
+    table = len(before) + len(b"98 0 obj\n<</Kept(x)>>\nendobj\n")
+    return before + (
+        b"98 0 obj\n<</Kept(x)>>\nendobj\nxref\n98 1\n%010d 00000 n \n"
+        b"trailer\n<</Size 99/Root %d 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n"
+        % (len(before), root, begins, table)
+    )
+
+
 def _for_owners_only() -> bytes:
     return pdf(encryption=pikepdf.Encryption(owner="secret", user=""))
 
@@ -105,6 +128,7 @@ _FIELDS_OUT = (
     ' INCLUDEPICTURE "http://example.com/a.png" \\d',
     ' INCLUDETEXT "\\\\\\\\example.com\\\\a"',
     ' LINK Excel.Sheet.8 "\\\\\\\\example.com\\\\a.xls" "A!R1C1" \\a',
+    ' RD "\\\\\\\\example.com\\\\a.docx"',
 )
 _FIELDS_WITHIN = (
     ' INCLUDEPICTURE "https://example.com/a.png" \\* MERGEFORMATINET',
@@ -153,6 +177,24 @@ TAKEN = [
     Taken("a PDF with a font named AA", lambda: pdf(_font_named_aa), PDF),
     Taken("a PDF that nobody may print, and all may read", _for_owners_only, PDF),
     Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
+    Taken("a PDF that was saved again, with what was before", _saved_again, PDF),
+    *(
+        Taken(f"a PDF {name}", partial(pdf, in_root("/Notes", _notes), **options), PDF)
+        for name, options in {
+            "for the web": {"linearize": True},
+            "for the web, in object streams": {"linearize": True, **_IN_STREAMS},
+            "for its owner": {"encryption": _FOR_ALL},
+            "for its owner, in object streams": {"encryption": _FOR_ALL, **_IN_STREAMS},
+            "for its owner and the web": {
+                "encryption": _FOR_ALL,
+                "linearize": True,
+                **_IN_STREAMS,
+            },
+            "for its owner as of old": {
+                "encryption": pikepdf.Encryption(owner="a", user="", R=3, aes=False, metadata=False)
+            },
+        }.items()
+    ),
     Taken(
         "a PDF with a stream that ends in a fault",
         lambda: pdf(
@@ -380,6 +422,11 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
     ),
     ("data in another file", _data_elsewhere),
     ("a link to a program", in_link(action("/URI", URI=String("file:///c:/a/calc.exe")))),
+    ("a link to a place in a program", in_link(action("/URI", URI=String("file:///c:/a.exe#a")))),
+    (
+        "links that a script is put before",
+        in_root("/URI", lambda _: Dictionary(Base=String("javascript:"))),
+    ),
     ("a link to a script", in_link(action("/URI", URI=String("java\tscript:alert(1)")))),
     ("a thread of another file", in_link(action("/Thread", F=String("a.pdf"), D=0))),
     (
@@ -392,6 +439,66 @@ _CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>"
 _PAGES = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
 _PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>"
 _SUPERSEDED = b"9 0 obj\n<</S /J#61vaScript /JS(app.alert\\(1\\))>>\nendobj\n"
+
+
+_AT_OPENING = b"1 0 obj\n<</Type/Catalog/Pages 2 0 R/OpenAction 9 0 R>>\nendobj\n"
+_SCRIPT = b"<</S/JavaScript/JS(app.alert\\(1\\))>>"
+
+
+def _after(*pieces: bytes) -> bytes:
+    """A PDF that is whole, and more after it that its table, which is the last, does not list."""
+    return raw_pdf(_CATALOGUE, _PAGES, _PAGE) + b"".join(pieces) + b"startxref\nzzz\n%%EOF\n"
+
+
+def _stream_of_objects(first: bytes, second: bytes) -> bytes:
+    inside = b"1 0 9 %d " % (len(first) + 1)
+    packed = zlib.compress(inside + first + b" " + second)
+    says = b"<</Type/ObjStm/N 2/First %d/Filter/FlateDecode/Length %d>>" % (
+        len(inside),
+        len(packed),
+    )
+    return b"50 0 obj\n%b\nstream\n%b\nendstream\nendobj\n" % (says, packed)
+
+
+def _twice(entry: bytes, again: bytes) -> bytes:
+    """A link that says twice what it does, of which most readers see but one."""
+    link = b"<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<<%b%b>>>>" % (entry, again)
+    return raw_pdf(_CATALOGUE, _PAGES, _PAGE[:-2] + b"/Annots[%b]>>" % link)
+
+
+BESIDE_THE_TABLE = {
+    "JavaScript": _after(_AT_OPENING, b"9 0 obj\n", _SCRIPT, b"\nendobj\n"),
+    "JavaScript with a comment between": _after(
+        _AT_OPENING, b"9 0 obj\n<</S%x\n/JavaScript/JS(a)>>\nendobj\n"
+    ),
+    "JavaScript with a NUL between": _after(
+        _AT_OPENING, b"9 0 obj\n<</S\0/JavaScript/JS(a)>>\nendobj\n"
+    ),
+    "JavaScript by a name elsewhere": _after(
+        _AT_OPENING, b"8 0 obj\n/JavaScript\nendobj\n9 0 obj\n<</S 8 0 R/Next 7 0 R>>\nendobj\n"
+    ),
+    "JavaScript in a stream of objects": _after(
+        _stream_of_objects(b"<</Type/Catalog/Pages 2 0 R/OpenAction 9 0 R>>", _SCRIPT)
+    ),
+    "JavaScript in an object with a comment in its header": _after(
+        _AT_OPENING, b"9 % and so on\n0 obj\n<</JS(a)>>\nendobj\n"
+    ),
+    "JavaScript in an object without a number": _after(b"obj\n<</JS(a)>>\nendobj\n"),
+    "JavaScript in an object with a number too high": _after(
+        b"99999999999999 0 obj\n<</JS(a)>>\nendobj\n"
+    ),
+    "JavaScript in its trailer": _after(
+        b"trailer\n<</Size 4/Root<</Pages 2 0 R/OpenAction<</JS(a)>>>>>>\n"
+    ),
+    "a file": _after(
+        b"1 0 obj\n<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles<<>>>>>>\nendobj\n"
+    ),
+    "a file in a stream": _after(
+        b"8 0 obj\n<</Type/EmbeddedFile/Length 2>>\nstream\nMZ\nendstream\nendobj\n"
+    ),
+    "a link to a script, elsewhere": _after(b"8 0 obj\n(javascript:alert\\(1\\))\nendobj\n"),
+    "a program started, and then said again": _twice(b"/S/Launch/F(a)", b"/S/URI/URI(https://a)"),
+}
 
 
 def _locked() -> bytes:
@@ -420,6 +527,31 @@ PDFS = [
         ),
         _ACTIVE,
     ),
+    *(
+        Refused(f"a PDF with {name}, beside its table", lambda made=made: made, _ACTIVE)  # type: ignore[misc]
+        for name, made in BESIDE_THE_TABLE.items()
+    ),
+    Refused(
+        "a PDF that says twice what a link does, in an object stream",
+        lambda: raw_pdf(
+            _CATALOGUE,
+            _PAGES,
+            _PAGE,
+            tail=_stream_of_objects(b"<</S/Launch/F(a)/S/URI/URI(https://a)>>", b"<<>>"),
+        ),
+        _ACTIVE,
+    ),
+    Refused(
+        "a PDF with a stream of objects that cannot be read, beside its table",
+        lambda: _after(b"50 0 obj\n<</Type/ObjStm/N 2/First 9>>\nstream\nx\nendstream\nendobj\n"),
+        _DAMAGED,
+    ),
+    Refused(
+        "a PDF that others take for an encrypted one",
+        lambda: _after(b"trailer\n<</Size 4/Root 1 0 R/Encrypt 9 0 R>>\n"),
+        _DAMAGED,
+    ),
+    Refused("a PDF of more objects than there can be", lambda: _after(b"obj " * 500_001), _LARGE),
     Refused("a PDF that asks for a password", _locked, Reason.ENCRYPTED),
     Refused("a PDF without a page", lambda: pdf(pages=0), _DAMAGED),
     Refused("a PDF with too many pages", lambda: pdf(pages=301), Reason.TOO_MANY_PAGES),
@@ -502,6 +634,21 @@ OFFICE = [
     Refused(
         "a DOCX with a macro project",
         lambda: docx({"word/vbaProject.bin": compound({"VBA": b"x"})}),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX with what is called a macro project",
+        lambda: docx({"other/VBAProject.bin": b"x"}),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX that asks a database",
+        lambda: docx(body='<w:fldSimple w:instr=" DATABASE \\\\d a"/>'),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOCX that is merged with a database",
+        lambda: docx(body='<w:mailMerge><w:connectString w:val="Provider=a"/></w:mailMerge>'),
         _ACTIVE,
     ),
     Refused(
@@ -657,6 +804,8 @@ OFFICE = [
             '<text:section-source xlink:href="file:///etc/passwd"/>',
             '<text:a xlink:href="vnd.sun.star.script:a?language=Python"/>',
             '<draw:a xlink:href="macro:///Standard.a"/>',
+            '<instance xmlns="http://www.w3.org/2002/xforms" src="http://example.com/"/>',
+            '<submission xmlns="http://www.w3.org/2002/xforms" action="http://example.com/"/>',
         )
     ),
     Refused(
@@ -671,6 +820,12 @@ OFFICE = [
     ),
     Refused("a DOC with macros", lambda: doc("Macros", "VBA"), _ACTIVE),
     Refused("a DOC with an object", lambda: doc("ObjectPool", "_1234567890"), _ACTIVE),
+    Refused("a DOC that asks a database", lambda: doc(text=b"\x13DATABASE \\d a\x14"), _ACTIVE),
+    Refused(
+        "a DOC that asks a database, in two bytes a letter",
+        lambda: doc(text="\x13 DATABASE a".encode("utf-16-le")),
+        _ACTIVE,
+    ),
     Refused(
         "a DOC that asks another program", lambda: doc(text=b"\x13DDEAUTO c:\\a.exe\x14"), _ACTIVE
     ),

@@ -48,7 +48,7 @@ FILENAME_PATTERN = rf"^[^{_NOT_IN_NAME}]*[^.{_NOT_IN_NAME}{SPACES}][^{_NOT_IN_NA
 CONTENT_TYPE_PATTERN = (
     r"^(?:[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*(?:;[ -~]*)?)?$"
 )
-_WHOLE = re.compile(r"([0-9]{1,18})(?:\.0)?", re.ASCII)
+_WHOLE = re.compile(r"0*([0-9]{1,18})(?:\.0)?", re.ASCII)
 
 
 class NewBlob(NamedTuple):

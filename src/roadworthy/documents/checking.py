@@ -108,7 +108,8 @@ class Checking:
             else:
                 raise Refused(INVALID)
         if slot in SLOTS and len(blobs) > 1:
-            return [await self._joined_or_discarded(asker, blobs, made)]
+            there = [blob_id for blob_id, place in placed.items() if place == slot]
+            return [await self._joined_or_discarded(asker, blobs, there, made)]
         return [blob.id for blob in blobs]
 
     async def _named(self, signed_ids: Sequence[str]) -> list[Blob] | None:
@@ -177,23 +178,28 @@ class Checking:
             await self._storage.delete(key)
 
     async def _joined_or_discarded(
-        self, asker: Asker, blobs: Sequence[Blob], made: list[int]
+        self, asker: Asker, blobs: Sequence[Blob], there: Sequence[int], made: list[int]
     ) -> int:
         """A document that is refused is refused whole; what is none may be one elsewhere."""
         if any(blob.detected_type not in IMAGES for blob in blobs):
             raise Refused(NOT_PHOTOGRAPHS)
         try:
-            return await self._joined(asker, blobs, made)
+            return await self._joined(asker, blobs, there, made)
         except Refused:
             for blob in blobs:
                 await self._files.discard(blob)
             raise
 
-    async def _joined(self, asker: Asker, blobs: Sequence[Blob], made: list[int]) -> int:
-        """The id of one PDF of the photographs, in their order."""
+    async def _joined(
+        self, asker: Asker, blobs: Sequence[Blob], there: Sequence[int], made: list[int]
+    ) -> int:
+        """The id of one PDF of the photographs, in their order; if it is `there`, of that one."""
         async with self._storage.spool.empty() as target:
             await self._join(asker, blobs, target)
             file = await self._storage.spool.measure(target)
+            for placed in (await self._database.read(find_blobs, there)).values():
+                if (placed.byte_size, placed.checksum) == (file.byte_size, file.checksum):
+                    return placed.id
             blob_id = await self._files.keep(
                 asker.user_id, file, joined_name(blobs[0].filename), PDF
             )

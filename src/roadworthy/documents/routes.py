@@ -173,7 +173,7 @@ _SUM = {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"}
 
 def _parameters(most_bytes: int) -> tuple[Parameter, ...]:
     size = {"type": "integer", "minimum": 1, "maximum": most_bytes}
-    digits = {"type": "string", "pattern": f"^(?:{digits_up_to(most_bytes)})$"}
+    digits = {"type": "string", "pattern": rf"^0*(?:{digits_up_to(most_bytes)})(?:\.0)?$"}
     return (
         Parameter(
             "filename",

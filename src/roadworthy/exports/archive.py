@@ -43,7 +43,7 @@ class Names:
 
 
 def _safe(filename: str) -> tuple[str, str]:
-    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", filename)).strip(" .")
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", filename)).lstrip().rstrip(" .")
     path = PurePath(name or "file")
     stem = _first(path.stem, LONGEST_STEM).strip(" .")
     suffix = _first(path.suffix, LONGEST_SUFFIX).rstrip(" .")

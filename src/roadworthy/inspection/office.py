@@ -24,9 +24,12 @@ _WORD = re.compile(
 _VML = "urn:schemas-microsoft-com:vml"
 _VML_PICTURES = frozenset({"imagedata", "fill", "stroke", "image"})
 _VML_REFERENCES = frozenset({"src", "href", "althref"})
-_DDE = re.compile(r"\s*DDE(?:AUTO)?\b", re.IGNORECASE)
+_DDE = re.compile(r"\s*(?:DDE(?:AUTO)?|DATABASE)\b", re.IGNORECASE)
+_CONNECTION = "connectString"
+_MACROS = "vbaproject.bin"
 
 _XLINK_HREF = "http://www.w3.org/1999/xlink href"
+_XFORMS = "http://www.w3.org/2002/xforms"
 _MANIFEST_PART = "META-INF/manifest.xml"
 _ACTIVE_ELEMENTS = frozenset(
     {
@@ -57,7 +60,9 @@ def check_archive(file: BinaryIO) -> str:
 
 
 def _check_docx(archive: Archive) -> None:
-    if _any_within(archive, _ACTIVE_WORD_FOLDERS):
+    if _any_within(archive, _ACTIVE_WORD_FOLDERS) or any(
+        name.casefold().endswith(_MACROS) for name in archive.names
+    ):
         raise FileRefused(Reason.ACTIVE)
     types = _ContentTypes()
     visitors: dict[str, Visitor] = {
@@ -118,7 +123,9 @@ class _Relationships(Visitor):
 
 
 class _Fields(Visitor):
-    """ECMA-376, part 1, 17.16: fields, of which DDE and DDEAUTO start other programs."""
+    """ECMA-376, part 1, 17.16: fields, of which DDE and DDEAUTO start other programs, and DATABASE
+    asks one; 17.14.8: so does what a mail merge connects to.
+    """
 
     def __init__(self) -> None:
         self._instruction = ""
@@ -131,6 +138,8 @@ class _Fields(Visitor):
         if not _WORD.match(namespace):
             self._in_instruction = False
             return
+        if local == _CONNECTION:
+            raise FileRefused(Reason.ACTIVE)
         self._in_instruction = local == "instrText"
         if local == "fldChar":
             _refuse_field(self._instruction)
@@ -187,5 +196,6 @@ class _OpenDocument(Visitor):
             or any(acts(value) for value in attributes.values() if ":" in value)
             or (local == "section-source" and target)  # another file is shown as part of this
             or (local != "a" and reaches_out(target))
+            or (name.startswith(_XFORMS) and any(map(reaches_out, attributes.values())))
         ):
             raise FileRefused(Reason.ACTIVE)

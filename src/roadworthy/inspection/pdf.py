@@ -1,4 +1,4 @@
-"""PDFs: every object of them is looked at, and what acts by itself is refused.
+"""PDFs: every object of them is looked at, listed or not, and what acts by itself is refused.
 
 A PDF that opens without a password is taken even when it forbids printing or copying
 (ISO 32000-1, 7.6.3.1: an empty user password), as certificates by mail often do.
@@ -19,6 +19,7 @@ from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
+from roadworthy.inspection.unlisted import BLANK, beside
 
 MOST_PAGES = 300
 MOST_STREAM_BYTES = 256 * 1024 * 1024
@@ -56,13 +57,17 @@ _HARDLY_GROWING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode"})
 _PIECE = 1024 * 1024
 
 
-def _spelt(text: str) -> str:
-    """A pattern for a name, each letter of which may be written as `#` and its number."""
-    return "".join(f"(?:{letter}|(?i:#{ord(letter):02x}))" for letter in text)
+def _spelt(text: str) -> bytes:
+    """A pattern of a name's letters, each of which may be written as `#` and its number."""
+    letters = "".join(f"(?:{letter}|(?i:#{ord(letter):02x}))" for letter in text)
+    return letters.encode()
 
 
-_ACTIONS_SPELT = "|".join(_spelt(name[1:]) for name in sorted(_ACTIVE_ACTIONS))
-_ACTION_IN_CLEAR = re.compile(f"/{_spelt('S')}\\s*/(?:{_ACTIONS_SPELT})[\\s/<>(\\[\\]]".encode())
+_ACTIONS_SPELT = b"|".join(_spelt(name[1:]) for name in sorted(_ACTIVE_ACTIONS))
+_IN_CLEAR = re.compile(
+    b"/(?:%b%b*/(?:%b)|%b)[\\s\\0%%/<>(\\[\\]]"
+    % (_spelt("S"), BLANK, _ACTIONS_SPELT, _spelt("EmbeddedFiles"))
+)
 
 set_qpdf_limits(
     flate_max_memory=MOST_STREAM_BYTES,
@@ -88,14 +93,14 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
     """Read all of it. Raises `FileRefused`, and whatever pikepdf raises for a damaged one."""
     if content.rfind(_END, max(0, len(content) - _END_WITHIN)) < 0:
         raise FileRefused(Reason.DAMAGED)
-    if _ACTION_IN_CLEAR.search(content):  # also where the table of objects does not lead
-        raise FileRefused(Reason.ACTIVE)
+    _refuse_in_clear(content)
     try:
         with pikepdf.open(file) as pdf:
             _check_objects(pdf)
             if qpdf_limit_errors():  # of this process, which sees no other file
                 raise FileRefused(Reason.TOO_LARGE)
             _check_pages(pdf)
+            _check_unlisted(pdf, content)
     except pikepdf.PasswordError:
         raise FileRefused(Reason.ENCRYPTED) from None
 
@@ -103,13 +108,39 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
 def _check_objects(pdf: Pdf) -> None:
     decoded = 0
     for top in (pdf.trailer, *pdf.objects):
-        for entries in _within(top):
-            _refuse_active(entries)
+        _check_object(top)
         if isinstance(top, Stream):
-            _refuse_data_elsewhere(top)
             decoded += _decoded_size(top)
             if decoded > MOST_DECODED_BYTES:
                 raise FileRefused(Reason.TOO_LARGE)
+
+
+def _check_unlisted(pdf: Pdf, content: mmap) -> None:
+    """What readers may see that look for objects, not into their table."""
+    with beside(pdf, content) as found:
+        for top in found.objects:
+            _check_object(top)
+            if not pdf.is_encrypted and any("/Encrypt" in entries for entries in _within(top)):
+                raise FileRefused(Reason.DAMAGED)
+        for written in found.packed:
+            _refuse_in_clear(written)
+
+
+def _refuse_in_clear(content: mmap | bytes) -> None:
+    """What is written there in so many words: of two entries of one name, readers see either."""
+    if _IN_CLEAR.search(content):
+        raise FileRefused(Reason.ACTIVE)
+
+
+def _check_object(top: Any) -> None:
+    for entries in _within(top):
+        _refuse_active(entries)
+    if isinstance(top, Stream):
+        _refuse_data_elsewhere(top)
+    if isinstance(top, Name) and str(top) in _ACTIVE_ACTIONS | _ACTIVE_TYPES:
+        raise FileRefused(Reason.ACTIVE)  # by which any other may be one
+    if isinstance(top, String) and acts(str(top)):
+        raise FileRefused(Reason.ACTIVE)
 
 
 def _within(top: Any) -> Iterator[dict[str, Any]]:
@@ -140,6 +171,7 @@ def _refuse_active(entries: dict[str, Any]) -> None:
         or (_name_at(entries, "/S") == "/Thread" and "/F" in entries)
         or _is_of_another_file(entries.get("/Ref"))
         or acts(_text_at(entries, "/URI"))
+        or acts(_text_at(entries, "/Base"))
         or ("/AA" in entries and _has_actions(entries["/AA"]))
     ):
         raise FileRefused(Reason.ACTIVE)

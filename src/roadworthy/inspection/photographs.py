@@ -76,12 +76,15 @@ def jpeg(image: Image.Image, quality: int) -> Picture:
 
 
 def join(photographs: Sequence[tuple[BinaryIO, str]], target: BinaryIO, most_bytes: int) -> None:
-    """Make one PDF of them, a page each, of at most `most_bytes`. Raises `FileRefused`."""
+    """Make one PDF of them, a page each, of at most `most_bytes`: the same of the same.
+
+    Raises `FileRefused`.
+    """
     share = min(MOST_JOINED_BYTES, most_bytes) // len(photographs) - PAGE_BYTES
     with pikepdf.new() as pdf:
         for file, kind in photographs:
             _add_page(pdf, _within(share, file, kind))
-        pdf.save(target)
+        pdf.save(target, deterministic_id=True)
 
 
 def _within(most_bytes: int, file: BinaryIO, kind: str) -> Picture:

@@ -9,7 +9,7 @@ _NOWHERE = "cid"
 """Of the mail that it was once part of (RFC 2392)."""
 
 _FIELD = re.compile(
-    r"\s*(?:(?P<picture>INCLUDEPICTURE)|INCLUDE(?:TEXT)?|IMPORT|LINK)\b(?P<rest>.*)",
+    r"\s*(?:(?P<picture>INCLUDEPICTURE)|INCLUDE(?:TEXT)?|IMPORT|LINK|RD)\b(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _WORDS = re.compile(r'"([^"]*)|([^\s"]+)')
@@ -23,7 +23,7 @@ _SCRIPT = re.compile(
 )
 # Not `.com`: editors make a file of an address that somebody wrote without its scheme.
 _PROGRAM = re.compile(
-    r"file:.*\.(?:exe|scr|pif|bat|cmd|lnk|url|msi|hta|js|jse|vbs|vbe|wsf|ps1|cpl|jar|desktop)",
+    r"file:.*\.(?:exe|scr|pif|bat|cmd|lnk|url|msi|hta|js|jse|vbs|vbe|wsf|ps1|cpl|jar|desktop)(?:[?#].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 

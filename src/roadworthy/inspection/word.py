@@ -23,13 +23,13 @@ _ACTIVE = frozenset({"macros", "_vba_project", "_vba_project_cur", "vba", "\1ole
 _EMBEDDED = re.compile(r"_\d{6,}")  # what ObjectPool holds
 _OTHER_WORDS = frozenset({"encryptedpackage", "encryptioninfo"})
 _DDE = re.compile(
-    rb"\x13[ \t]{0,64}DDE(?:AUTO)?\b|\x13\x00(?:[ \t]\x00){0,64}D\x00D\x00E\x00", re.IGNORECASE
+    rb"\x13[ \t]{0,64}(?:DDE(?:AUTO)?|DATABASE)\b"
+    rb"|\x13\x00(?:[ \t]\x00){0,64}(?:D\0D\0E\0|D\0A\0T\0A\0B\0A\0S\0E\0)",
+    re.IGNORECASE,
 )
-
-
 _FIELD = re.compile(
-    rb"\x13([ \t]{0,64}(?:I|L)[^\x13-\x15]{3,1000})"
-    rb"|\x13\0((?:[ \t]\0){0,64}(?:I|L)\0(?:(?![\x13-\x15]\0)..){3,1000})",
+    rb"\x13([ \t]{0,64}[ILR][^\x13-\x15]{2,1000})"
+    rb"|\x13\0((?:[ \t]\0){0,64}[ILR]\0(?:(?![\x13-\x15]\0)..){2,1000})",
     re.IGNORECASE | re.DOTALL,
 )
 
