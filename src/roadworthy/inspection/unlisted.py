@@ -43,6 +43,15 @@ class _Standing(NamedTuple):
     body: bytes
 
 
+class _Beginning(NamedTuple):
+    """Where something begins, and where it goes on after saying what it is."""
+
+    start: int
+    number: int
+    generation: int
+    after: int
+
+
 class _Listing(NamedTuple):
     """A PDF, and the number and generation that each object has there."""
 
@@ -87,13 +96,6 @@ def _standing(content: mmap) -> Iterator[_Standing]:
     for (_, number, generation, after), end in zip(beginnings, ends, strict=True):
         body = content[after : _end_of(content, after, end)]
         yield _Standing(number, generation, body)
-
-
-class _Beginning(NamedTuple):
-    start: int
-    number: int
-    generation: int
-    after: int
 
 
 def _objects(content: mmap) -> Iterator[_Beginning]:
