@@ -83,6 +83,9 @@ def _font_named_aa(made: Pdf) -> None:
     made.pages[0].Resources = Dictionary(Font=Dictionary(AA=font))
 
 
+_CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>"
+_PAGES = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
+_PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>"
 _IN_STREAMS: dict[str, Any] = {"object_stream_mode": pikepdf.ObjectStreamMode.generate}
 _FOR_ALL = pikepdf.Encryption(owner="secret", user="")
 
@@ -178,6 +181,11 @@ TAKEN = [
     Taken("a PDF that nobody may print, and all may read", _for_owners_only, PDF),
     Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
     Taken("a PDF that was saved again, with what was before", _saved_again, PDF),
+    Taken(
+        "a PDF that refers to numbers and the like",
+        lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"12", b"true", b"null", b"1.5", b"(text)"),
+        PDF,
+    ),
     *(
         Taken(f"a PDF {name}", partial(pdf, in_root("/Notes", _notes), **options), PDF)
         for name, options in {
@@ -435,9 +443,6 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
     ),
 ]
 
-_CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>"
-_PAGES = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
-_PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>"
 _SUPERSEDED = b"9 0 obj\n<</S /J#61vaScript /JS(app.alert\\(1\\))>>\nendobj\n"
 
 

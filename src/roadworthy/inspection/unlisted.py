@@ -15,7 +15,7 @@ from mmap import mmap
 from typing import Any, NamedTuple
 
 import pikepdf
-from pikepdf import Name, Pdf, Stream
+from pikepdf import Name, Object, Pdf, Stream
 
 from roadworthy.inspection.refusals import FileRefused, Reason
 
@@ -160,7 +160,7 @@ def _within(stream: Stream, content: bytes) -> Iterator[_Standing]:
 
 def _are_listed(pdf: Pdf, standing: list[_Standing]) -> list[bool]:
     """Whether each is listed: it has a number of its own, which is."""
-    listed = {each.objgen[0] for each in pdf.objects} | {_TRAILER}
+    listed = {each.objgen[0] for each in pdf.objects if isinstance(each, Object)} | {_TRAILER}
     counts = Counter(each.number for each in standing)
     return [each.number in listed and counts[each.number] == 1 for each in standing]
 
