@@ -488,10 +488,6 @@ BESIDE_THE_TABLE = {
     "JavaScript in an object with a comment in its header": _after(
         _AT_OPENING, b"9 % and so on\n0 obj\n<</JS(a)>>\nendobj\n"
     ),
-    "JavaScript in an object without a number": _after(b"obj\n<</JS(a)>>\nendobj\n"),
-    "JavaScript in an object with a number too high": _after(
-        b"99999999999999 0 obj\n<</JS(a)>>\nendobj\n"
-    ),
     "JavaScript in its trailer": _after(
         b"trailer\n<</Size 4/Root<</Pages 2 0 R/OpenAction<</JS(a)>>>>>>\n"
     ),
@@ -503,6 +499,43 @@ BESIDE_THE_TABLE = {
     ),
     "a link to a script, elsewhere": _after(b"8 0 obj\n(javascript:alert\\(1\\))\nendobj\n"),
     "a program started, and then said again": _twice(b"/S/Launch/F(a)", b"/S/URI/URI(https://a)"),
+}
+
+
+def _holding(says: bytes, content: bytes) -> bytes:
+    """One with a stream of objects."""
+    head = b"50 0 obj\n<</Type/ObjStm%b/Length %d>>\n" % (says, len(content))
+    return raw_pdf(
+        _CATALOGUE, _PAGES, _PAGE, tail=head + b"stream\n%b\nendstream\nendobj\n" % content
+    )
+
+
+_PACKED = b"9 0 <<>>"
+_ONE = b"/N 1/First 4"
+_GARBAGE = b" foo" * 40
+
+READ_IN_TWO_WAYS = {
+    "a number too high": _after(b"99999999999999 0 obj\n<<>>\nendobj\n"),
+    "an object nobody can read to its end": _after(
+        b"9 0 obj\n<</Fields[]%b>>\nendobj\n" % _GARBAGE
+    ),
+    "a header of blanks": _after(b"9" + b" " * 5000 + b"0 obj\n<<>>\nendobj\n"),
+    "a name cut by a NUL": raw_pdf(_CATALOGUE[:-2] + b"/Names<</A#00x 1>>>>", _PAGES, _PAGE),
+    "a name spelt with no number": raw_pdf(_CATALOGUE[:-2] + b"/Names<</A#7g 1>>>>", _PAGES, _PAGE),
+    "a table at no number": raw_pdf(_CATALOGUE, _PAGES, _PAGE) + b"startxref\n166x\n%%EOF\n",
+    "objects by a number elsewhere": _holding(b"/N 21 0 R/First 4", _PACKED),
+    "objects unpacked by one key or another": _holding(
+        _ONE + b"/Filter/FlateDecode/DP<</Predictor 12>>", zlib.compress(_PACKED)
+    ),
+    "objects unpacked by some of the lists": _holding(
+        _ONE + b"/Filter[/FlateDecode]/DecodeParms<</Predictor 12>>", zlib.compress(_PACKED)
+    ),
+    "objects unpacked in another way": _holding(_ONE + b"/Filter/ASCIIHexDecode", b"3920>"),
+    "fewer objects than are said": _holding(b"/N 2/First 4", _PACKED),
+    "objects within an object": _holding(b"/N 2/First 8", b"9 0 8 0 <<>>"),
+    "a comment among the places": _holding(b"/N 1/First 8", b"%99 99\n9 0 <<>>"),
+    "something where no object is": _holding(b"/N 0/First 4", _PACKED),
+    "an encryption of another trailer": _after(b"trailer<</Size 4/Root 1 0 R/Encrypt<<>>>>\n"),
 }
 
 
@@ -555,6 +588,10 @@ PDFS = [
         "a PDF that others take for an encrypted one",
         lambda: _after(b"trailer\n<</Size 4/Root 1 0 R/Encrypt 9 0 R>>\n"),
         _DAMAGED,
+    ),
+    *(
+        Refused(f"a PDF that readers may see otherwise: {name}", lambda made=made: made, _DAMAGED)  # type: ignore[misc]
+        for name, made in READ_IN_TWO_WAYS.items()
     ),
     Refused("a PDF of more objects than there can be", lambda: _after(b"obj " * 500_001), _LARGE),
     Refused("a PDF that asks for a password", _locked, Reason.ENCRYPTED),

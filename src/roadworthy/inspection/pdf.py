@@ -19,7 +19,7 @@ from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
-from roadworthy.inspection.unlisted import BLANK, beside
+from roadworthy.inspection.unlisted import BLANK, everything
 
 MOST_PAGES = 300
 MOST_STREAM_BYTES = 256 * 1024 * 1024
@@ -54,6 +54,10 @@ _ACTIVE_TYPES = frozenset(
 _HARDLY_GROWING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode"})
 """Filters that give no more than they are given, but for zeros."""
 
+_DECISIVE = ("/S", "/Type", "/Subtype")
+_ODD = re.compile("[#\0]|/QPDFFake")
+"""In names: what readers make of it differs; qpdf calls some keys that it cannot read a fake."""
+
 _PIECE = 1024 * 1024
 
 
@@ -65,7 +69,7 @@ def _spelt(text: str) -> bytes:
 
 _ACTIONS_SPELT = b"|".join(_spelt(name[1:]) for name in sorted(_ACTIVE_ACTIONS))
 _IN_CLEAR = re.compile(
-    b"/(?:%b%b*/(?:%b)|%b)[\\s\\0%%/<>(\\[\\]]"
+    b"/(?:%b%b{0,200}/(?:%b)|%b)[\\s\\0%%/<>(\\[\\]]"
     % (_spelt("S"), BLANK, _ACTIONS_SPELT, _spelt("EmbeddedFiles"))
 )
 
@@ -100,7 +104,7 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
             if qpdf_limit_errors():  # of this process, which sees no other file
                 raise FileRefused(Reason.TOO_LARGE)
             _check_pages(pdf)
-            _check_unlisted(pdf, content)
+            _check_everything(pdf, content)
     except pikepdf.PasswordError:
         raise FileRefused(Reason.ENCRYPTED) from None
 
@@ -115,15 +119,23 @@ def _check_objects(pdf: Pdf) -> None:
                 raise FileRefused(Reason.TOO_LARGE)
 
 
-def _check_unlisted(pdf: Pdf, content: mmap) -> None:
+def _check_everything(pdf: Pdf, content: mmap) -> None:
     """What readers may see that look for objects, not into their table."""
-    with beside(pdf, content) as found:
-        for top in found.objects:
-            _check_object(top)
-            if not pdf.is_encrypted and any("/Encrypt" in entries for entries in _within(top)):
-                raise FileRefused(Reason.DAMAGED)
-        for written in found.packed:
-            _refuse_in_clear(written)
+    encryption = pdf.trailer["/Encrypt"].unparse() if "/Encrypt" in pdf.trailer else None
+    for top in everything(pdf, content):
+        if isinstance(top, bytes):
+            _refuse_in_clear(top)
+            continue
+        _check_object(top)
+        if isinstance(top, Dictionary | Stream) and "/Encrypt" in top:
+            _require_encryption(top, encryption)
+
+
+def _require_encryption(top: Dictionary | Stream, encryption: bytes | None) -> None:
+    """The one that is known here: with another, others might read what is not to be read here."""
+    says = (top.stream_dict if isinstance(top, Stream) else top).unparse(resolved=True)
+    if encryption is None or b"/Encrypt " + encryption not in says:
+        raise FileRefused(Reason.DAMAGED)
 
 
 def _refuse_in_clear(content: mmap | bytes) -> None:
@@ -139,7 +151,7 @@ def _check_object(top: Any) -> None:
         _refuse_data_elsewhere(top)
     if isinstance(top, Name) and str(top) in _ACTIVE_ACTIONS | _ACTIVE_TYPES:
         raise FileRefused(Reason.ACTIVE)  # by which any other may be one
-    if isinstance(top, String) and acts(str(top)):
+    if isinstance(top, String) and any(map(acts, _readings(top))):
         raise FileRefused(Reason.ACTIVE)
 
 
@@ -162,6 +174,8 @@ def _within(top: Any) -> Iterator[dict[str, Any]]:
 
 
 def _refuse_active(entries: dict[str, Any]) -> None:
+    if any(map(_ODD.search, (*entries, *(_name_at(entries, key) for key in _DECISIVE)))):
+        raise FileRefused(Reason.DAMAGED)
     if (
         not _ACTIVE_KEYS.isdisjoint(entries)
         or _name_at(entries, "/S") in _ACTIVE_ACTIONS
@@ -170,8 +184,8 @@ def _refuse_active(entries: dict[str, Any]) -> None:
         or ("/OpenAction" in entries and not _only_shows(entries["/OpenAction"]))
         or (_name_at(entries, "/S") == "/Thread" and "/F" in entries)
         or _is_of_another_file(entries.get("/Ref"))
-        or acts(_text_at(entries, "/URI"))
-        or acts(_text_at(entries, "/Base"))
+        or any(map(acts, _readings(entries.get("/URI"))))
+        or any(map(acts, _readings(entries.get("/Base"))))
         or ("/AA" in entries and _has_actions(entries["/AA"]))
     ):
         raise FileRefused(Reason.ACTIVE)
@@ -182,9 +196,13 @@ def _name_at(each: Any, key: str) -> str:
     return str(value) if isinstance(value, Name) else ""
 
 
-def _text_at(each: Any, key: str) -> str:
-    value = each.get(key)
-    return str(value) if isinstance(value, String) else ""
+def _readings(value: Any) -> list[str]:
+    """As which text readers take it, who may pass over what is not to be seen."""
+    if isinstance(value, Name):
+        return [str(value).removeprefix("/")]
+    if isinstance(value, String):
+        return [str(value), bytes(value).decode("latin-1")]
+    return []
 
 
 def _is_of_another_file(reference: Any) -> bool:
@@ -200,15 +218,15 @@ def _refuse_data_elsewhere(stream: Stream) -> None:
 
 def _only_shows(action: Any) -> bool:
     """Whether all that opening does is to go to a place in the document."""
-    if isinstance(action, Dictionary):
+    if isinstance(action, Dictionary | Stream):
         return _name_at(action, "/S") == "/GoTo" and "/Next" not in action
     return True
 
 
 def _has_actions(value: Any) -> bool:
     """Whether these are additional actions; a font may be called AA as well."""
-    return isinstance(value, Dictionary) and any(
-        isinstance(each, Dictionary) and "/S" in each for _, each in value.items()
+    return isinstance(value, Dictionary | Stream) and any(
+        isinstance(each, Dictionary | Stream) and "/S" in each for _, each in value.items()
     )
 
 

@@ -1,122 +1,99 @@
-"""What stands in a PDF beside the objects that its table lists.
+"""Whatever stands in a PDF, whether its table of objects lists it or not.
 
 A reader that cannot follow the table, or will not, looks for objects wherever they stand, each in
 its own way, and finds what those who follow it never see: what was replaced later, or was never
-listed. We look at it all.
+listed. So we look at it all, and take nothing that may be read in two ways.
 """
 
 import io
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from mmap import mmap
 from typing import Any, NamedTuple
 
 import pikepdf
-from pikepdf import Name, Object, Pdf, Stream
+from pikepdf import Name, Pdf, Stream
 
 from roadworthy.inspection.refusals import FileRefused, Reason
 
-BLANK = rb"(?:[\0\t\n\f\r ]|%[^\r\n]*[\r\n])"
+BLANK = rb"(?:[\0\t\n\f\r ]|%[^\r\n]{0,1000}[\r\n])"
 """A pattern of what parts words (ISO 32000-1, 7.2.2 and 7.2.3)."""
 _HEADER = re.compile(rb"(?<![0-9])([0-9]+)" + BLANK + rb"+([0-9]+)" + BLANK + rb"*\Z")
-_LONGEST_HEADER = 64
-"""What has a longer one is taken for what has none."""
+_WINDOWS = (64, 4096)
+"""How far back a header is looked for: what has a longer one is no document's."""
+_MAYBE_HEADER = re.compile(rb"[\0\t\n\f\r 0-9]+")
+_NULL = re.compile(BLANK + rb"*null\b")
+_TRAILER = re.compile(rb"trailer" + BLANK + rb"*(?=<<)")
+_TABLE_PLACE = re.compile(rb"startxref" + BLANK + rb"+[0-9]+(?:[\0\t\n\f\r %]|\Z)")
+_PACKED_HEAD = re.compile(rb"[\0\t\n\f\r 0-9]*")
 _NUMBERS = re.compile(rb"[0-9]+")
+_BY_REFERENCE = re.compile(rb"/(?:N|First|Filter|DecodeParms|Type) [0-9]+ [0-9]+ R")
 
-_TRAILER, _NAMELESS = 0, -1
-_HIGHEST, _LAST_GENERATION = 1_000_000, 65_535
-"""What has a higher number gets another one: a table has to have room for it."""
+MOST_OBJECTS = 250_000
+MOST_REVISIONS = 100
+"""More is no document."""
+MOST_PACKED_BYTES = 256 * 1024 * 1024
+_HIGHEST_NUMBER, _HIGHEST_GENERATION = 8_388_607, 65_535  # ISO 32000-1, annex C.2, and 7.5.4
+_PREDICTORS = frozenset({1, *range(10, 16)})
+
 _ROOT = b"<</Type/Catalog/Pages<</Type/Pages/Kids[]/Count 0>>>>"
 
-MOST_STANDING = 500_000
-"""More is no document."""
 
-
-class _Standing(NamedTuple):
-    """What stands somewhere, without what it begins with."""
+class _Place(NamedTuple):
+    """Where an object stands: its header begins, and ends."""
 
     number: int
     generation: int
-    body: bytes
-
-
-class _Beginning(NamedTuple):
-    """Where something begins, and where it goes on after saying what it is."""
-
     start: int
-    number: int
-    generation: int
     after: int
 
 
-class _Listing(NamedTuple):
-    """A PDF, and the number and generation that each object has there."""
+def everything(pdf: Pdf, content: mmap) -> Iterator[Any]:
+    """Every object and trailer that stands in `content`, which is that of `pdf`, and what streams
+    of objects hold: as bytes, and object by object.
 
-    pdf: Pdf
-    places: list[tuple[int, int]]
-
-
-class Beside(NamedTuple):
-    """What there is to look at beside the objects that a PDF lists."""
-
-    objects: list[Any]
-    """Those that it does not list."""
-    packed: list[bytes]
-    """What is written in its streams of objects."""
-
-
-@contextmanager
-def beside(pdf: Pdf, content: mmap) -> Iterator[Beside]:
-    """All that stands in `content`, which is that of `pdf`.
-
-    What refers to the number of several objects refers to the last, as for most readers. Raises
-    `FileRefused` where there may be what cannot be read.
+    What refers to a number that several have refers to the last of them, or, for who was before
+    others of its number, to those of that time. Raises `FileRefused` where readers may differ.
     """
-    standing, packed = list(_standing(content)), list(_packed(pdf))
-    if all(_are_listed(pdf, [*standing, *packed])):
-        yield Beside([], [each.body for each in packed])
-        return
-    with _listing(pdf, standing).pdf as unpacked:
-        packed = list(_packed(unpacked))
-    standing = [*packed, *standing]
-    everything = _listing(pdf, standing)
-    with everything.pdf:
-        known = _are_listed(pdf, standing)
-        places = [at for at, is_known in zip(everything.places, known, strict=True) if not is_known]
-        objects = [everything.pdf.get_object(*at) for at in places]
-        yield Beside(objects, [each.body for each in packed])
+    revisions = _revisions(content)
+    _require_one_encryption(pdf, revisions)
+    size = 0
+    for age in range(max(map(len, revisions.values()), default=0)):
+        places = [those[max(0, len(those) - 1 - age)] for those in revisions.values()]
+        with _listing(pdf, content, places) as listing:
+            for place in (each for each in places if len(revisions[each.number]) > age):
+                top: Any = listing.get_object(place.number, place.generation)
+                _require_read(top, content, place.after)
+                yield top
+                if isinstance(top, Stream) and _holds_objects(top):
+                    packed = _unpacked(top)
+                    size += len(packed)
+                    if size > MOST_PACKED_BYTES:
+                        raise FileRefused(Reason.TOO_LARGE)
+                    yield packed
+                    yield from _within(top, packed)
+    yield from _parsed(_trailers(content))
+    if not _TABLE_PLACE.match(content, max(0, content.rfind(b"startxref"))):
+        raise FileRefused(Reason.DAMAGED)
 
 
-def _standing(content: mmap) -> Iterator[_Standing]:
-    beginnings = sorted((*_objects(content), *_trailers(content)))
-    ends = [*(each.start for each in beginnings[1:]), len(content)]
-    for (_, number, generation, after), end in zip(beginnings, ends, strict=True):
-        body = content[after : _end_of(content, after, end)]
-        yield _Standing(number, generation, body)
-
-
-def _objects(content: mmap) -> Iterator[_Beginning]:
+def _revisions(content: mmap) -> dict[int, list[_Place]]:
+    """Where each object stands, by its number, in the order of the file."""
+    found = defaultdict[int, list[_Place]](list)
     for at in _places_of(b"obj", content):
-        before = content[max(0, at - _LONGEST_HEADER) : at]
-        if before.endswith(b"end"):
-            continue
-        header = _HEADER.search(before)
-        number, generation = map(int, header.groups()) if header else (_NAMELESS, 0)
-        start = at - len(before) + header.start() if header else at
-        yield _Beginning(start, number or _NAMELESS, generation, at + len(b"obj"))
-
-
-def _trailers(content: mmap) -> Iterator[_Beginning]:
-    for at in _places_of(b"trailer", content):
-        yield _Beginning(at, _TRAILER, 0, at + len(b"trailer"))
+        place = _place_of_object(content, at)
+        if place:
+            found[place.number].append(place)
+            if len(found[place.number]) > MOST_REVISIONS:
+                raise FileRefused(Reason.TOO_LARGE)
+    return found
 
 
 def _places_of(word: bytes, content: mmap) -> Iterator[int]:
     at = content.find(word)
-    for _ in range(MOST_STANDING):
+    for _ in range(2 * MOST_OBJECTS):  # most end with a word that ends with that
         if at < 0:
             return
         yield at
@@ -124,78 +101,143 @@ def _places_of(word: bytes, content: mmap) -> Iterator[int]:
     raise FileRefused(Reason.TOO_LARGE)
 
 
-def _end_of(content: mmap, start: int, end: int) -> int:
-    """Where it ends that may go on to `end`: a stream to its own end, whatever is in it."""
-    if content.find(b"stream", start, end) < 0 or content.find(b"endstream", start, end) >= 0:
-        return end
-    stream_end = content.find(b"endstream", end)
-    return end if stream_end < 0 else stream_end + len(b"endstream")
+def _place_of_object(content: mmap, at: int) -> _Place | None:
+    """The object whose header ends with the `obj` there, if that is one."""
+    for window in _WINDOWS:
+        before = content[max(0, at - window) : at]
+        if before.endswith(b"end"):
+            return None
+        header = _HEADER.search(before)
+        if header:
+            number, generation = map(int, header.groups())
+            if number > _HIGHEST_NUMBER or generation > _HIGHEST_GENERATION:
+                raise FileRefused(Reason.DAMAGED)
+            start = at - len(before) + header.start()
+            return _Place(number, generation, start, at + len(b"obj"))
+        if not _MAYBE_HEADER.fullmatch(before) and b"%" not in before:
+            return None
+    if _MAYBE_HEADER.fullmatch(before):
+        raise FileRefused(Reason.DAMAGED)
+    return None
 
 
-def _packed(pdf: Pdf) -> Iterator[_Standing]:
-    """What is within streams of objects (ISO 32000-1, 7.5.7). Raises `FileRefused` where one cannot
-    be read: others may.
-    """
-    for stream in pdf.objects:
-        if isinstance(stream, Stream) and stream.get("/Type") == Name.ObjStm:
-            try:
-                yield from _within(stream, stream.read_bytes())
-            except (pikepdf.PdfError, ValueError, TypeError):
-                raise FileRefused(Reason.DAMAGED) from None
+def _require_one_encryption(pdf: Pdf, revisions: dict[int, list[_Place]]) -> None:
+    """Else others might decipher what is not to be read here."""
+    encryption = pdf.trailer.get("/Encrypt")
+    if encryption is None or not encryption.is_indirect:
+        return
+    if len(revisions[encryption.objgen[0]]) > 1:
+        raise FileRefused(Reason.DAMAGED)
 
 
-def _within(stream: Stream, content: bytes) -> Iterator[_Standing]:
-    says: dict[str, Any] = {name: stream.get(name) for name in ("/N", "/First")}
-    first, count = int(says["/First"]), int(says["/N"])
-    numbers = [int(each) for each in _NUMBERS.findall(content[:first])][: 2 * count]
-    if len(numbers) < 2 * count:
-        raise ValueError("it has less than it says")
-    starts = [first + offset for offset in numbers[1::2]]
-    ends = sorted({*starts, len(content)})
-    next_after = dict(pairwise(ends))
-    for number, start in zip(numbers[::2], starts, strict=False):
-        end = next_after.get(start, len(content))
-        yield _Standing(number or _NAMELESS, 0, content[start:end])
+def _require_read(top: object, content: mmap, after: int) -> None:
+    """qpdf makes nothing of what it cannot read; other readers may."""
+    if top is None and not _NULL.match(content, after):
+        raise FileRefused(Reason.DAMAGED)
 
 
-def _are_listed(pdf: Pdf, standing: list[_Standing]) -> list[bool]:
-    """Whether each is listed: it has a number of its own, which is."""
-    listed = {each.objgen[0] for each in pdf.objects if isinstance(each, Object)} | {_TRAILER}
-    counts = Counter(each.number for each in standing)
-    return [each.number in listed and counts[each.number] == 1 for each in standing]
-
-
-def _listing(pdf: Pdf, standing: list[_Standing]) -> _Listing:
-    """A PDF with all of it, encrypted as `pdf` is."""
-    file, places = io.BytesIO(), list[tuple[int, int]]()
-    offsets: list[int] = []
-    file.write(b"%PDF-1.7\n")
-    last = {each.number: index for index, each in enumerate(standing)}
-    free = max((number for number in last if number <= _HIGHEST), default=0) + 1
-    for index, (number, generation, body) in enumerate([*standing, _Standing(_NAMELESS, 0, _ROOT)]):
-        at = number, generation
-        if last.get(number) != index or not 0 < number <= _HIGHEST or generation > _LAST_GENERATION:
-            at, free = (free, 0), free + 1
-        places.append(at)
-        offsets.append(file.tell())
-        file.write(b"%d %d obj\n%b\nendobj\n" % (*at, body))
-    _end(pdf, file, places, offsets)
-    return _Listing(pikepdf.open(file), places[:-1])
-
-
-def _end(pdf: Pdf, file: io.BytesIO, places: list[tuple[int, int]], offsets: list[int]) -> None:
-    """Write the table and the trailer; what stands last is the root."""
-    begins = file.tell()
-    file.write(b"xref\n0 1\n0000000000 65535 f \n")
-    file.writelines(
-        b"%d 1\n%010d %05d n \n" % (number, offset, generation)
-        for (number, generation), offset in sorted(zip(places, offsets, strict=True))
-    )
+def _listing(pdf: Pdf, content: mmap, places: list[_Place]) -> Pdf:
+    """The same file with another table, and encrypted as it is."""
+    file = io.BytesIO()
+    file.write(content)
+    root = max((place.number for place in places), default=0) + 1
+    entries = [(each.number, each.generation, each.start) for each in places if each.number]
+    entries.append((root, 0, file.tell() + 1))
+    file.write(b"\n%d 0 obj\n%b\nendobj\n" % (root, _ROOT))
     encryption = b"".join(
         name.encode() + b" " + pdf.trailer[name].unparse()
         for name in ("/Encrypt", "/ID")
         if name in pdf.trailer
     )
-    size, root = max(places)[0] + 1, places[-1][0]
-    file.write(b"trailer\n<</Size %d/Root %d 0 R%b>>\n" % (size, root, encryption))
+    return _opened(file, entries, root, encryption)
+
+
+def _opened(
+    file: io.BytesIO, entries: list[tuple[int, int, int]], root: int, more: bytes = b""
+) -> Pdf:
+    begins = file.tell()
+    file.write(b"xref\n0 1\n0000000000 65535 f \n")
+    file.writelines(
+        b"%d 1\n%010d %05d n \n" % (number, start, generation)
+        for number, generation, start in sorted(entries)
+    )
+    file.write(b"trailer\n<</Size %d/Root %d 0 R%b>>\n" % (root + 1, root, more))
     file.write(b"startxref\n%d\n%%%%EOF\n" % begins)
+    return pikepdf.open(file)
+
+
+def _holds_objects(stream: Stream) -> bool:
+    """Some readers ask for no type (ISO 32000-1, 7.5.7)."""
+    return stream.get("/Type") == Name.ObjStm or "/First" in stream
+
+
+def _unpacked(stream: Stream) -> bytes:
+    """What it holds, where every reader unpacks it alike."""
+    says = stream.stream_dict.unparse(resolved=True)
+    if _BY_REFERENCE.search(says) or "/DP" in stream or not _is_plainly_filtered(stream):
+        raise FileRefused(Reason.DAMAGED)
+    try:
+        return stream.read_bytes()
+    except pikepdf.PdfError:
+        raise FileRefused(Reason.DAMAGED) from None
+
+
+def _is_plainly_filtered(stream: Stream) -> bool:
+    filters: Any = stream.get("/Filter")
+    parameters: Any = stream.get("/DecodeParms")
+    if isinstance(filters, pikepdf.Array):
+        if len(filters) != 1 or not isinstance(parameters, pikepdf.Array | None):
+            return False
+        filters = filters[0]
+        parameters = parameters[0] if parameters is not None and len(parameters) == 1 else None
+    if filters is None:
+        return parameters is None
+    if parameters is not None and not isinstance(parameters, pikepdf.Dictionary):
+        return False
+    predictor: Any = parameters.get("/Predictor", 1) if parameters is not None else 1
+    return filters == Name.FlateDecode and predictor in _PREDICTORS
+
+
+def _within(stream: Stream, packed: bytes) -> Iterator[Any]:
+    """The objects that it holds."""
+    says: dict[str, Any] = {name: stream.get(name) for name in ("/N", "/First")}
+    first, count = says["/First"], says["/N"]
+    if not isinstance(first, int) or not isinstance(count, int):
+        raise FileRefused(Reason.DAMAGED)
+    head = packed[: max(0, first)]
+    numbers = [int(each) for each in _NUMBERS.findall(head)][: max(0, 2 * count)]
+    starts = [first + offset for offset in numbers[1::2]]
+    ends = [*starts, len(packed)]
+    if (
+        not _PACKED_HEAD.fullmatch(head)
+        or len(numbers) < 2 * count
+        or any(start >= end for start, end in pairwise(ends))
+        or (count < 1 and packed.strip())
+    ):
+        raise FileRefused(Reason.DAMAGED)
+    yield from _parsed([packed[start:end] for start, end in pairwise(ends)])
+
+
+def _trailers(content: mmap) -> list[bytes]:
+    found = []
+    for trailer in _TRAILER.finditer(content):
+        end = content.find(b"startxref", trailer.end())
+        found.append(content[trailer.end() : end if end >= 0 else len(content)])
+        if len(found) > MOST_REVISIONS:
+            raise FileRefused(Reason.TOO_LARGE)
+    return found
+
+
+def _parsed(pieces: list[bytes]) -> Iterator[Any]:
+    """The object at the beginning of each."""
+    file, entries = io.BytesIO(), list[tuple[int, int, int]]()
+    file.write(b"%PDF-1.7\n")
+    for number, piece in enumerate([*pieces, _ROOT], start=1):
+        entries.append((number, 0, file.tell()))
+        file.write(b"%d 0 obj\n%b\nendobj\n" % (number, piece))
+    with _opened(file, entries, len(entries)) as parsed:
+        for number, piece in enumerate(pieces, start=1):
+            top: Any = parsed.get_object(number, 0)
+            if top is None and not _NULL.match(piece):
+                raise FileRefused(Reason.DAMAGED)
+            yield top
