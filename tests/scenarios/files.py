@@ -182,6 +182,14 @@ TAKEN = [
     Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
     Taken("a PDF that was saved again, with what was before", _saved_again, PDF),
     Taken(
+        "a PDF without a table",
+        lambda: (
+            b"%%PDF-1.4\n1 0 obj%bendobj\n2 0 obj%bendobj\n3 0 obj%bendobj\n"
+            b"trailer<</Root 1 0 R/Size 4>>\n%%%%EOF\n" % (_CATALOGUE, _PAGES, _PAGE)
+        ),
+        PDF,
+    ),
+    Taken(
         "a PDF that refers to numbers and the like",
         lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"12", b"true", b"null", b"1.5", b"(text)"),
         PDF,

@@ -75,7 +75,8 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Any]:
                     yield packed
                     yield from _within(top, packed)
     yield from _parsed(_trailers(content))
-    if not _TABLE_PLACE.match(content, max(0, content.rfind(b"startxref"))):
+    table = content.rfind(b"startxref")  # where there is none, all look for the objects
+    if table >= 0 and not _TABLE_PLACE.match(content, table):
         raise FileRefused(Reason.DAMAGED)
 
 
