@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from roadworthy.documents import Signatures, judge_files
 from roadworthy.documents.access import Subject, Viewer, may_see
-from roadworthy.documents.blob import judge_blob
+from roadworthy.documents.blob import digits_up_to, judge_blob
 from roadworthy.documents.links import end_of_view, window_at
-from roadworthy.documents.routes import digits_up_to
 from roadworthy.documents.signatures import Permission
 from roadworthy.wire import Fields, part_wanted
 from roadworthy.wire.errors import RangeNotSatisfiable

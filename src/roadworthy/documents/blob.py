@@ -116,6 +116,25 @@ def byte_size_value(value: object, most: int) -> int:
     return size
 
 
+def byte_size_pattern(most: int) -> str:
+    """What `byte_size_value` takes as text, for the document of the API."""
+    return rf"^0*(?:{digits_up_to(most)})(?:\.0)?$"
+
+
+def digits_up_to(most: int) -> str:
+    """A pattern of the numbers from 1 to `most`, in digits: shorter ones, then those that are less
+    from some digit on, then itself.
+    """
+    text = str(most)
+    shorter = [f"[1-9][0-9]{{0,{len(text) - 2}}}"] if len(text) > 1 else []
+    less = [
+        f"{text[:at]}[{0 if at else 1}-{int(digit) - 1}][0-9]{{{len(text) - at - 1}}}"
+        for at, digit in enumerate(text)
+        if int(digit) > (0 if at else 1)
+    ]
+    return "|".join([*shorter, *less, text])
+
+
 def checksum_value(value: object) -> str:
     """The base64 of an MD5. Raises `Refused`."""
     text = _required_text(value)

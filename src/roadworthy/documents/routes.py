@@ -11,6 +11,7 @@ from roadworthy.documents.blob import (
     CONTENT_TYPE_PATTERN,
     FILENAME_PATTERN,
     NewBlob,
+    byte_size_pattern,
     content_type_value,
     judge_blob,
 )
@@ -173,7 +174,7 @@ _SUM = {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"}
 
 def _parameters(most_bytes: int) -> tuple[Parameter, ...]:
     size = {"type": "integer", "minimum": 1, "maximum": most_bytes}
-    digits = {"type": "string", "pattern": rf"^0*(?:{digits_up_to(most_bytes)})(?:\.0)?$"}
+    digits = {"type": "string", "pattern": byte_size_pattern(most_bytes)}
     return (
         Parameter(
             "filename",
@@ -218,20 +219,6 @@ _BLOB = BlobBody(
         {"Content-Type": "application/pdf"},
     ),
 )
-
-
-def digits_up_to(most: int) -> str:
-    """A pattern of the numbers from 1 to `most`, in digits: shorter ones, then those that are less
-    from some digit on, then itself.
-    """
-    text = str(most)
-    shorter = [f"[1-9][0-9]{{0,{len(text) - 2}}}"] if len(text) > 1 else []
-    less = [
-        f"{text[:at]}[{0 if at else 1}-{int(digit) - 1}][0-9]{{{len(text) - at - 1}}}"
-        for at, digit in enumerate(text)
-        if int(digit) > (0 if at else 1)
-    ]
-    return "|".join([*shorter, *less, text])
 
 
 def _announcing(most_bytes: int) -> Operation:

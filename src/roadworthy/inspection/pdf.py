@@ -19,7 +19,7 @@ from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
-from roadworthy.inspection.unlisted import BLANK, everything
+from roadworthy.inspection.standing import BLANK, everything
 
 MOST_PAGES = 300
 MOST_STREAM_BYTES = 256 * 1024 * 1024

@@ -131,7 +131,7 @@ def _require_one_encryption(pdf: Pdf, revisions: dict[int, list[_Place]]) -> Non
         raise FileRefused(Reason.DAMAGED)
 
 
-def _require_read(top: object, content: mmap, after: int) -> None:
+def _require_read(top: object, content: mmap | bytes, after: int) -> None:
     """qpdf makes nothing of what it cannot read; other readers may."""
     if top is None and not _NULL.match(content, after):
         raise FileRefused(Reason.DAMAGED)
@@ -201,8 +201,8 @@ def _is_plainly_filtered(stream: Stream) -> bool:
 
 def _within(stream: Stream, packed: bytes) -> Iterator[Any]:
     """The objects that it holds."""
-    says: dict[str, Any] = {name: stream.get(name) for name in ("/N", "/First")}
-    first, count = says["/First"], says["/N"]
+    first: Any = stream.get("/First")
+    count: Any = stream.get("/N")
     if not isinstance(first, int) or not isinstance(count, int):
         raise FileRefused(Reason.DAMAGED)
     head = packed[: max(0, first)]
@@ -239,6 +239,5 @@ def _parsed(pieces: list[bytes]) -> Iterator[Any]:
     with _opened(file, entries, len(entries)) as parsed:
         for number, piece in enumerate(pieces, start=1):
             top: Any = parsed.get_object(number, 0)
-            if top is None and not _NULL.match(piece):
-                raise FileRefused(Reason.DAMAGED)
+            _require_read(top, piece, 0)
             yield top
