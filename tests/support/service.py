@@ -5,9 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from tests.support.forks import Forked
 
 SECRET = "a secret that only these tests know"
 OLD_SECRET = "the secret that these tests had before it"
@@ -20,6 +24,8 @@ STOP_SECONDS = 40
 _READY = re.compile(r"^Roadworthy is ready at (https?://[^\s;]+)", re.MULTILINE)
 
 COMMAND = (sys.executable, "-m", "roadworthy")
+
+Process: TypeAlias = subprocess.Popen[bytes] | Forked
 
 
 class Service:
@@ -36,13 +42,7 @@ class Service:
         self._output = folder / "stdout"
         self._errors = folder / "stderr"
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [*COMMAND, command, "--port", "0", *arguments],
-                stdout=output,
-                stderr=errors,
-                env=environment(settings),
-                start_new_session=True,  # Ctrl-C is for pytest, which then stops it in order
-            )
+            self.process = _begin((command, "--port", "0", *arguments), settings, output, errors)
         try:
             self.url = wait_until_ready(self.process, self._output, self._errors)
         except BaseException:
@@ -80,7 +80,7 @@ class Service:
         self.process.wait()
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], output: Path, errors: Path) -> str:
+def wait_until_ready(process: Process, output: Path, errors: Path) -> str:
     """The URL that it announces in the file `output`."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
@@ -101,14 +101,36 @@ def run(
     *arguments: str, settings: Mapping[str, str] | None = None, seconds: float = START_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """A command of ours, run to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(settings or {}),
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = _begin(arguments, settings or {}, output, errors)
+        try:
+            status = process.wait(seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        written = [_text(file) for file in (output, errors)]
+    return subprocess.CompletedProcess([*COMMAND, *arguments], status, *written)
+
+
+def _begin(
+    arguments: tuple[str, ...], settings: Mapping[str, str], output: BinaryIO, errors: BinaryIO
+) -> Process:
+    if "--workers" in arguments or not all(map(_is_ours, settings)):  # matters as ours is loaded
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            env=environment(settings),
+            start_new_session=True,  # Ctrl-C is for pytest, which then stops it in order
+        )
+    return Forked(arguments, environment(settings), output, errors)
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def _is_ours(name: str) -> bool:
