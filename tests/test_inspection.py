@@ -31,6 +31,7 @@ from roadworthy.storage import NotStored
 from tests.conftest import SOAK
 from tests.scenarios.files import ACTIVE_PDFS, REFUSED, TAKEN, Refused, Taken
 from tests.support.files import PDF, PNG, docx, noise, pdf, picture, png_of, raw_pdf
+from tests.support.processes import descendants
 
 T = TypeVar("T")
 
@@ -86,11 +87,7 @@ def _looking(folder: Path, **limits: Any) -> Iterator[Looking]:
 
 def parsing_processes() -> frozenset[int]:
     """Those that this process started."""
-    threads = Path("/proc/self/task").iterdir()
-    children = [pid for thread in threads for pid in (thread / "children").read_text().split()]
-    return frozenset(
-        int(pid) for pid in children if b"parsing.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+    return frozenset(int(each.name) for each in descendants(os.getpid(), b"parsing.py"))
 
 
 @pytest.mark.parametrize("row", TAKEN, ids=[row.name for row in TAKEN])

@@ -52,7 +52,7 @@ def descendants(pid: int, name: bytes) -> list[Path]:
     found, parents = [], {pid}
     while parents:
         born = [process for process in Path("/proc").glob("[0-9]*") if _parent(process) in parents]
-        found += [process for process in born if name in (process / "cmdline").read_bytes()]
+        found += [process for process in born if name in _command(process)]
         parents = {int(process.name) for process in born}
     return found
 
@@ -62,6 +62,13 @@ def _parent(process: Path) -> int:
         return int((process / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:  # it has ended
         return 0
+
+
+def _command(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
 
 
 def _resident(pid: int) -> float:
