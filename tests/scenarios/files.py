@@ -194,6 +194,27 @@ TAKEN = [
         lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"12", b"true", b"null", b"1.5", b"(text)"),
         PDF,
     ),
+    Taken(
+        "a PDF in object streams that opens on its page",
+        lambda: raw_pdf(
+            _CATALOGUE,
+            _PAGES,
+            _PAGE,
+            b"<</S/GoTo/D[3 0 R/Fit]>>",
+            tail=_stream_of_objects(
+                {20: b"<</Type/Catalog/OpenAction 4 0 R>>", 21: b"1", 22: b"1", 23: b"<</Note(a)>>"}
+            ),
+        ),
+        PDF,
+    ),
+    Taken(
+        "a PDF with an object that is nothing", lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b""), PDF
+    ),
+    Taken(
+        "a PDF with rights to files in it",
+        lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"<</Type/TransformParams/EF[/Create/Delete]>>"),
+        PDF,
+    ),
     *(
         Taken(f"a PDF {name}", partial(pdf, in_root("/Notes", _notes), **options), PDF)
         for name, options in {
@@ -463,14 +484,23 @@ def _after(*pieces: bytes) -> bytes:
     return raw_pdf(_CATALOGUE, _PAGES, _PAGE) + b"".join(pieces) + b"startxref\nzzz\n%%EOF\n"
 
 
-def _stream_of_objects(first: bytes, second: bytes) -> bytes:
-    inside = b"1 0 9 %d " % (len(first) + 1)
-    packed = zlib.compress(inside + first + b" " + second)
-    says = b"<</Type/ObjStm/N 2/First %d/Filter/FlateDecode/Length %d>>" % (
-        len(inside),
-        len(packed),
+def _beside(*pieces: bytes) -> bytes:
+    """A PDF whose table does not list them."""
+    return raw_pdf(_CATALOGUE, _PAGES, _PAGE, tail=b"".join(pieces))
+
+
+def _stream_of_objects(held: dict[int, bytes], number: int = 50) -> bytes:
+    places, packed = b"", b""
+    for each, content in held.items():
+        places += b"%d %d " % (each, len(packed))
+        packed += content + b" "
+    content = zlib.compress(places + packed)
+    says = b"<</Type/ObjStm/N %d/First %d/Filter/FlateDecode/Length %d>>" % (
+        len(held),
+        len(places),
+        len(content),
     )
-    return b"50 0 obj\n%b\nstream\n%b\nendstream\nendobj\n" % (says, packed)
+    return b"%d 0 obj\n%b\nstream\n%b\nendstream\nendobj\n" % (number, says, content)
 
 
 def _twice(entry: bytes, again: bytes) -> bytes:
@@ -491,7 +521,19 @@ BESIDE_THE_TABLE = {
         _AT_OPENING, b"8 0 obj\n/JavaScript\nendobj\n9 0 obj\n<</S 8 0 R/Next 7 0 R>>\nendobj\n"
     ),
     "JavaScript in a stream of objects": _after(
-        _stream_of_objects(b"<</Type/Catalog/Pages 2 0 R/OpenAction 9 0 R>>", _SCRIPT)
+        _stream_of_objects({1: b"<</Type/Catalog/Pages 2 0 R/OpenAction 9 0 R>>", 9: _SCRIPT})
+    ),
+    "a visit to a page at opening": _beside(
+        _stream_of_objects({1: b"<</Type/Catalog/Pages 2 0 R/OpenAction 9 0 R>>"}),
+        _stream_of_objects({9: b"<</S/URI/URI(https://a)>>"}, number=51),
+    ),
+    "something before it is saved": _beside(
+        _stream_of_objects({1: b"<</Type/Catalog/Pages 2 0 R/AA 9 0 R>>"}),
+        b"9 0 obj\n<</WS<</S/Named/N/Print>>>>\nendobj\n",
+    ),
+    "a page of another file": _beside(
+        b"8 0 obj\n<</Subtype/Form/Ref 9 0 R>>\nendobj\n",
+        _stream_of_objects({9: b"<</F(a.pdf)/Page 0>>"}),
     ),
     "JavaScript in an object with a comment in its header": _after(
         _AT_OPENING, b"9 % and so on\n0 obj\n<</JS(a)>>\nendobj\n"
@@ -583,7 +625,7 @@ PDFS = [
             _CATALOGUE,
             _PAGES,
             _PAGE,
-            tail=_stream_of_objects(b"<</S/Launch/F(a)/S/URI/URI(https://a)>>", b"<<>>"),
+            tail=_stream_of_objects({9: b"<</S/Launch/F(a)/S/URI/URI(https://a)>>"}),
         ),
         _ACTIVE,
     ),

@@ -8,8 +8,9 @@ import contextlib
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from mmap import mmap
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
-from roadworthy.inspection.standing import BLANK, everything
+from roadworthy.inspection.standing import BLANK, Standing, everything
 
 MOST_PAGES = 300
 MOST_STREAM_BYTES = 256 * 1024 * 1024
@@ -31,7 +32,7 @@ _END = b"%%EOF"
 _END_WITHIN = 1024  # as Adobe's readers ask
 
 # ISO 32000-1: 12.6.4 (actions), 12.5.6 (annotations), 7.11 (files), 12.7.8 (XFA), 13 (multimedia).
-_ACTIVE_KEYS = frozenset({"/JS", "/JavaScript", "/EmbeddedFiles", "/EF", "/XFA", "/RichMedia"})
+_ACTIVE_KEYS = frozenset({"/JS", "/JavaScript", "/EmbeddedFiles", "/XFA", "/RichMedia"})
 _ACTIVE_ACTIONS = frozenset(
     {
         "/JavaScript",
@@ -59,6 +60,8 @@ _ODD = re.compile("[#\0]|/QPDFFake")
 """In names: what readers make of it differs; qpdf calls some keys that it cannot read a fake."""
 
 _PIECE = 1024 * 1024
+
+_REFERENCE = re.compile(rb"/(OpenAction|AA|Ref)%b*([0-9]+)%b+[0-9]+%b+R" % (BLANK, BLANK, BLANK))
 
 
 def _spelt(text: str) -> bytes:
@@ -122,13 +125,41 @@ def _check_objects(pdf: Pdf) -> None:
 def _check_everything(pdf: Pdf, content: mmap) -> None:
     """What readers may see that look for objects, not into their table."""
     encryption = pdf.trailer["/Encrypt"].unparse() if "/Encrypt" in pdf.trailer else None
-    for top in everything(pdf, content):
-        if isinstance(top, bytes):
-            _refuse_in_clear(top)
+    referred = _Referred()
+    referred.read(content)
+    for each in everything(pdf, content):
+        if isinstance(each, bytes):
+            _refuse_in_clear(each)
+            referred.read(each)
             continue
-        _check_object(top)
-        if isinstance(top, Dictionary | Stream) and "/Encrypt" in top:
-            _require_encryption(top, encryption)
+        _check_object(each.top, follow=False)
+        referred.meet(each)
+        if isinstance(each.top, Dictionary | Stream) and "/Encrypt" in each.top:
+            _require_encryption(each.top, encryption)
+    referred.require_harmless()
+
+
+class _Referred:
+    """What acts not by what it says of itself, but by the name of what refers to it, whichever of
+    the objects of that number a reader may find.
+    """
+
+    def __init__(self) -> None:
+        self._by_name: dict[bytes, set[int]] = {name: set() for name in _ACTS_AS}
+        self._acting: dict[bytes, set[int]] = {name: set() for name in _ACTS_AS}
+
+    def read(self, content: mmap | bytes) -> None:
+        for name, number in _REFERENCE.findall(content):
+            self._by_name[name].add(int(number))
+
+    def meet(self, each: Standing) -> None:
+        for name, acts_as in _ACTS_AS.items():
+            if each.number is not None and acts_as(each.top):
+                self._acting[name].add(each.number)
+
+    def require_harmless(self) -> None:
+        if any(self._by_name[name] & self._acting[name] for name in _ACTS_AS):
+            raise FileRefused(Reason.ACTIVE)
 
 
 def _require_encryption(top: Dictionary | Stream, encryption: bytes | None) -> None:
@@ -144,8 +175,8 @@ def _refuse_in_clear(content: mmap | bytes) -> None:
         raise FileRefused(Reason.ACTIVE)
 
 
-def _check_object(top: Any) -> None:
-    for entries in _within(top):
+def _check_object(top: Any, *, follow: bool = True) -> None:
+    for entries in _within(top, follow=follow):
         _refuse_active(entries)
     if isinstance(top, Stream):
         _refuse_data_elsewhere(top)
@@ -155,8 +186,11 @@ def _check_object(top: Any) -> None:
         raise FileRefused(Reason.ACTIVE)
 
 
-def _within(top: Any) -> Iterator[dict[str, Any]]:
-    """The dictionaries of an object; objects that it only refers to are reached by themselves."""
+def _within(top: Any, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """The dictionaries of an object; objects that it only refers to are reached by themselves.
+
+    Unless asked to `follow`, it is `None` what an entry refers to.
+    """
     waiting = [top]
     while waiting:
         each = waiting.pop()
@@ -164,13 +198,15 @@ def _within(top: Any) -> Iterator[dict[str, Any]]:
             children = list(each)
         elif isinstance(each, Dictionary | Stream):
             entries = dict(each.items())
-            yield entries
+            yield entries if follow else {key: _direct(entries[key]) for key in entries}
             children = list(entries.values())
         else:
             continue
-        waiting.extend(
-            child for child in children if isinstance(child, Object) and not child.is_indirect
-        )
+        waiting.extend(child for child in map(_direct, children) if isinstance(child, Object))
+
+
+def _direct(value: Any) -> Any:
+    return None if isinstance(value, Object) and value.is_indirect else value
 
 
 def _refuse_active(entries: dict[str, Any]) -> None:
@@ -178,6 +214,7 @@ def _refuse_active(entries: dict[str, Any]) -> None:
         raise FileRefused(Reason.DAMAGED)
     if (
         not _ACTIVE_KEYS.isdisjoint(entries)
+        or ("/EF" in entries and not isinstance(entries["/EF"], Array))  # rights to files
         or _name_at(entries, "/S") in _ACTIVE_ACTIONS
         or _name_at(entries, "/Type") in _ACTIVE_TYPES
         or _name_at(entries, "/Subtype") in _ACTIVE_TYPES
@@ -223,11 +260,19 @@ def _only_shows(action: Any) -> bool:
     return True
 
 
-def _has_actions(value: Any) -> bool:
+def _has_actions(value: Any, *, follow: bool = True) -> bool:
     """Whether these are additional actions; a font may be called AA as well."""
     return isinstance(value, Dictionary | Stream) and any(
-        isinstance(each, Dictionary | Stream) and "/S" in each for _, each in value.items()
+        isinstance(each, Dictionary | Stream) and "/S" in each
+        for each in (value[key] if follow else _direct(value[key]) for key in value.keys())
     )
+
+
+_ACTS_AS: dict[bytes, Callable[[Any], bool]] = {
+    b"OpenAction": lambda action: not _only_shows(action),
+    b"AA": partial(_has_actions, follow=False),
+    b"Ref": _is_of_another_file,
+}
 
 
 def _decoded_size(stream: Stream) -> int:

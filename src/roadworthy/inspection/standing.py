@@ -24,7 +24,7 @@ _HEADER = re.compile(rb"(?<![0-9])([0-9]+)" + BLANK + rb"+([0-9]+)" + BLANK + rb
 _WINDOWS = (64, 4096)
 """How far back a header is looked for: what has a longer one is no document's."""
 _MAYBE_HEADER = re.compile(rb"[\0\t\n\f\r 0-9]+")
-_NULL = re.compile(BLANK + rb"*null\b")
+_NULL = re.compile(BLANK + rb"*(?:null|endobj)\b")
 _TRAILER = re.compile(rb"trailer" + BLANK + rb"*(?=<<)")
 _TABLE_PLACE = re.compile(rb"startxref" + BLANK + rb"+[0-9]+(?:[\0\t\n\f\r %]|\Z)")
 _PACKED_HEAD = re.compile(rb"[\0\t\n\f\r 0-9]*")
@@ -50,12 +50,19 @@ class _Place(NamedTuple):
     after: int
 
 
-def everything(pdf: Pdf, content: mmap) -> Iterator[Any]:
-    """Every object and trailer that stands in `content`, which is that of `pdf`, and what streams
-    of objects hold: as bytes, and object by object.
+class Standing(NamedTuple):
+    """An object, by the number that others refer to; what it refers to may be none of the file's.
 
-    What refers to a number that several have refers to the last of them, or, for who was before
-    others of its number, to those of that time. Raises `FileRefused` where readers may differ.
+    A trailer has no number.
+    """
+
+    number: int | None
+    top: Any
+
+
+def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
+    """Every object and trailer that stands in `content`, which is that of `pdf`, and what streams
+    of objects hold: as bytes, and object by object. Raises `FileRefused` where readers may differ.
     """
     revisions = _revisions(content)
     _require_one_encryption(pdf, revisions)
@@ -66,7 +73,7 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Any]:
             for place in (each for each in places if len(revisions[each.number]) > age):
                 top: Any = listing.get_object(place.number, place.generation)
                 _require_read(top, content, place.after)
-                yield top
+                yield Standing(place.number, top)
                 if isinstance(top, Stream) and _holds_objects(top):
                     packed = _unpacked(top)
                     size += len(packed)
@@ -74,7 +81,7 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Any]:
                         raise FileRefused(Reason.TOO_LARGE)
                     yield packed
                     yield from _within(top, packed)
-    yield from _parsed(_trailers(content))
+    yield from (Standing(None, top) for top in _parsed(_trailers(content)))
     table = content.rfind(b"startxref")  # where there is none, all look for the objects
     if table >= 0 and not _TABLE_PLACE.match(content, table):
         raise FileRefused(Reason.DAMAGED)
@@ -132,7 +139,9 @@ def _require_one_encryption(pdf: Pdf, revisions: dict[int, list[_Place]]) -> Non
 
 
 def _require_read(top: object, content: mmap | bytes, after: int) -> None:
-    """qpdf makes nothing of what it cannot read; other readers may."""
+    """qpdf makes nothing of what it cannot read; other readers may. Where there is nothing, as old
+    writers left it, they do not.
+    """
     if top is None and not _NULL.match(content, after):
         raise FileRefused(Reason.DAMAGED)
 
@@ -199,7 +208,7 @@ def _is_plainly_filtered(stream: Stream) -> bool:
     return filters == Name.FlateDecode and predictor in _PREDICTORS
 
 
-def _within(stream: Stream, packed: bytes) -> Iterator[Any]:
+def _within(stream: Stream, packed: bytes) -> Iterator[Standing]:
     """The objects that it holds."""
     first: Any = stream.get("/First")
     count: Any = stream.get("/N")
@@ -216,7 +225,7 @@ def _within(stream: Stream, packed: bytes) -> Iterator[Any]:
         or (count < 1 and packed.strip())
     ):
         raise FileRefused(Reason.DAMAGED)
-    yield from _parsed([packed[start:end] for start, end in pairwise(ends)])
+    yield from map(Standing, numbers[::2], _parsed([packed[i:j] for i, j in pairwise(ends)]))
 
 
 def _trailers(content: mmap) -> list[bytes]:
@@ -230,7 +239,9 @@ def _trailers(content: mmap) -> list[bytes]:
 
 
 def _parsed(pieces: list[bytes]) -> Iterator[Any]:
-    """The object at the beginning of each."""
+    """The object at the beginning of each. Their numbers are new ones, so what they refer to is
+    none of theirs.
+    """
     file, entries = io.BytesIO(), list[tuple[int, int, int]]()
     file.write(b"%PDF-1.7\n")
     for number, piece in enumerate([*pieces, _ROOT], start=1):
