@@ -16,11 +16,11 @@ demo: ## Serve a throwaway folder and show a registration (ARGS='--port 9000')
 	@scripts/setup
 	@exec $(BIN)/roadworthy demo $(ARGS)
 
-# Twice as many as there are processors: half of the time, tests wait instead of computing.
+# One more than there are processors: some tests wait instead of computing.
 test: ## Check style and types, run every test on SQLite and PostgreSQL
 	@scripts/setup dev $(TESTED_WITH)
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n $$(($$(nproc) * 2)) $(ARGS)
+	$(BIN)/pytest -n $$(($$(nproc) + 1)) $(ARGS)
 
 soak: ## The tests with their full counts: takes hours
 	@scripts/setup dev $(TESTED_WITH)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from roadworthy.accounts.links import LIFETIMES, Purpose
-from tests.conftest import Running
+from tests.conftest import SOAK, Running
 from tests.support.client import Answer, Client
 from tests.support.drivers import (
     FIELDS,
@@ -32,7 +32,7 @@ USERS = "/api/v1/users"
 FORGOTTEN = f"{USERS}/password"
 CONFIRMATION = f"{USERS}/confirmation"
 
-TRIES = 500
+TRIES = 500 if SOAK else 150
 NEW_PASSWORD = "another correct horse"
 INVALID = {"errors": {"reset_password_token": ["is invalid"]}}
 

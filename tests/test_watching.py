@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -370,6 +371,7 @@ def test_jobs_are_counted_by_state(
         samples = read_metrics(client)["roadworthy_jobs"]
         return {sample.labels["state"]: sample.value for sample in samples}
 
+    wait_until(lambda: tables.rows("jobs")[0]["run_at"] > datetime.now(UTC), "it ran when new")
     once_equal(counted, {"waiting": 1, "failing": 0, "running": 0, "dead": 0})
     now = tables.rows("jobs")[0]["run_at"]
     values = {"kind": "purge", "payload": "{}", "attempts": 12, "run_at": now}

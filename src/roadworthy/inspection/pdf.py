@@ -264,7 +264,7 @@ def _has_actions(value: Any, *, follow: bool = True) -> bool:
     """Whether these are additional actions; a font may be called AA as well."""
     return isinstance(value, Dictionary | Stream) and any(
         isinstance(each, Dictionary | Stream) and "/S" in each
-        for each in (value[key] if follow else _direct(value[key]) for key in value.keys())
+        for each in (each if follow else _direct(each) for _, each in value.items())
     )
 
 
