@@ -44,6 +44,7 @@ from tests.support.files import (
     relation,
     relationships,
     scattered,
+    short_doc,
 )
 
 
@@ -286,7 +287,13 @@ TAKEN = [
         lambda: odt(inner='<text:a xlink:href="https://example.com/">x</text:a>'),
         ODT,
     ),
+    Taken(
+        "an ODT with the empty file of LibreOffice",
+        lambda: odt({"Configurations2/accelerator/current.xml": b""}),
+        ODT,
+    ),
     Taken("a DOC", doc, DOC),
+    Taken("a DOC that is short", lambda: short_doc(b"I drive well" * 200), DOC),
     Taken("a DOC with the theme of Word 2007", partial(doc, text=_theme()), DOC),
     Taken("a DOC in scattered sectors", lambda: scattered(doc(text=b"I drive well")), DOC),
     *(
@@ -305,6 +312,7 @@ TAKEN = [
     Taken("a DOC that speaks of HTML", lambda: doc(text=b"I wrote <html> once"), DOC),
 ]
 
+_ENDS = b"\xfe\xff\xff\xff" * 2  # of the chains of two streams
 _TWO = Reason.TWO_KINDS
 _TYPE = Reason.NOT_TAKEN
 _LARGE = Reason.TOO_LARGE
@@ -912,6 +920,19 @@ OFFICE = [
     ),
     Refused("a DOC with macros", lambda: doc("Macros", "VBA"), _ACTIVE),
     Refused("a DOC with an object", lambda: doc("ObjectPool", "_1234567890"), _ACTIVE),
+    Refused("a DOC with an early object", lambda: doc("ObjectPool", "_1"), _ACTIVE),
+    Refused("a DOC linked to another file", lambda: short_doc(ole=bytes(60)), _ACTIVE),
+    Refused(
+        "a DOC that is short and asks another program",
+        lambda: short_doc(b"I drive" * 200 + b"\x13DDEAUTO c:\\a.exe\x14"),
+        _ACTIVE,
+    ),
+    Refused(
+        "a DOC that is short and has lost its small sectors",
+        lambda: short_doc().replace(b"\1\0\0\0" + _ENDS, b"\x99\0\0\0" + _ENDS),
+        _DAMAGED,
+    ),
+    Refused("an ODT with nothing in it", lambda: odt({"content.xml": b""}), _DAMAGED),
     Refused("a DOC that asks a database", lambda: doc(text=b"\x13DATABASE \\d a\x14"), _ACTIVE),
     Refused(
         "a DOC that asks a database, in two bytes a letter",

@@ -233,8 +233,17 @@ def odt(
 
 def doc(*names: str, flags: int = 0, mark: int = 0xA5EC, text: bytes = b"") -> bytes:
     """A compound file with a WordDocument, and other streams of these names."""
-    document = struct.pack("<H8xH", mark, flags) + bytes(100) + text
+    document = _word_document(flags, mark, text)
     return compound({"WordDocument": document, **dict.fromkeys(names, b"")})
+
+
+def short_doc(text: bytes = b"", ole: bytes = bytes(20)) -> bytes:
+    """As LibreOffice writes it, its text in small sectors."""
+    return compound({}, {"WordDocument": _word_document(text=text), "\1Ole": ole})
+
+
+def _word_document(flags: int = 0, mark: int = 0xA5EC, text: bytes = b"") -> bytes:
+    return struct.pack("<H8xH", mark, flags) + bytes(100) + text
 
 
 def scattered(content: bytes) -> bytes:
@@ -257,27 +266,48 @@ def scattered(content: bytes) -> bytes:
 _END, _FREE, _TABLE = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
 
 
-def compound(streams: Mapping[str, bytes]) -> bytes:
-    """[MS-CFB], with sectors of 512 bytes: the table, the directory, each stream."""
-    table, entries, sectors = [_TABLE], [_entry("Root Entry", 5, _END, 0)], b""
-    directory = -(-(len(streams) + 1) // 4)
+def compound(streams: Mapping[str, bytes], small: Mapping[str, bytes] | None = None) -> bytes:
+    """[MS-CFB], with sectors of 512 bytes: the table, the directory, each stream, the small ones.
+
+    They have sectors of 64 bytes, and a table of their own.
+    """
+    small = small or {}
+    table, entries, sectors = [_TABLE], list[bytes](), b""
+    directory = -(-(len(streams) + len(small) + 1) // 4)
     table += [*range(2, directory + 1), _END]
     for name, content in streams.items():
         padded = content + bytes(-len(content) % 4096 or (4096 if not content else 0))
-        first, count = len(table), len(padded) // 512
-        table += [*range(first + 1, first + count), _END]
-        entries.append(_entry(name, 2, first, len(padded)))
+        entries.append(_entry(name, 2, len(table), len(padded)))
+        table += _chain(len(table), len(padded) // 512)
         sectors += padded
+    small_table, smalls = list[int](), b""
+    for name, content in small.items():
+        entries.append(_entry(name, 2, len(small_table), len(content)))
+        padded = content + bytes(-len(content) % 64)
+        small_table += _chain(len(small_table), len(padded) // 64)
+        smalls += padded
+    smalls_at = len(table) if smalls else _END
+    smalls += bytes(-len(smalls) % 512)
+    table += _chain(len(table), len(smalls) // 512)
+    small_table_at = len(table) if smalls else _END
+    if smalls:
+        table.append(_END)
+        smalls += struct.pack("<128I", *small_table, *[_FREE] * (128 - len(small_table)))
+    entries.insert(0, _entry("Root Entry", 5, smalls_at, max(0, len(smalls) - 512)))
     entries += [bytes(128)] * (directory * 4 - len(entries))
     table += [_FREE] * (128 - len(table))
     header = (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
         + bytes(16)
         + struct.pack("<HHHHH6x", 0x3E, 3, 0xFFFE, 9, 6)
-        + struct.pack("<9I", 0, 1, 1, 0, 4096, _END, 0, _END, 0)
+        + struct.pack("<9I", 0, 1, 1, 0, 4096, small_table_at, bool(smalls), _END, 0)
         + struct.pack("<109I", 0, *[_FREE] * 108)
     )
-    return header + struct.pack("<128I", *table) + b"".join(entries) + sectors
+    return header + struct.pack("<128I", *table) + b"".join(entries) + sectors + smalls
+
+
+def _chain(first: int, count: int) -> list[int]:
+    return [*range(first + 1, first + count), _END] if count else []
 
 
 def _entry(name: str, kind: int, first: int, size: int) -> bytes:

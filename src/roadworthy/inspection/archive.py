@@ -19,6 +19,9 @@ UNSUSPICIOUS_BYTES = 10 * 1024 * 1024
 MOST_TEXT = 65_536
 """Characters of one element that anybody here reads."""
 
+_LEFT_EMPTY = "Configurations2/"
+"""Where LibreOffice before 7 leaves an empty file that is called XML."""
+
 _OF_W3C = re.compile(r"https?://www\.w3\.org/")
 _CHUNK = 64 * 1024
 _ENCRYPTED = 0x1
@@ -84,8 +87,10 @@ class Archive:
 
         Raises `FileRefused`, and what `zipfile` and `expat` raise for a damaged one.
         """
-        for name in self.names:
-            if name in xml or name.casefold().endswith((".xml", ".rels")):
+        for entry in self._entries:
+            name = entry.filename
+            is_left_empty = name.startswith(_LEFT_EMPTY) and not entry.file_size
+            if name in xml or (name.casefold().endswith((".xml", ".rels")) and not is_left_empty):
                 self.visit(name, visitors.get(name, Visitor()))
             else:
                 self._read_foreign(name)

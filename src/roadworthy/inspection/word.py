@@ -9,18 +9,22 @@ from typing import NamedTuple
 from roadworthy.inspection.references import field_reaches_out
 from roadworthy.inspection.refusals import FileRefused, Reason
 
-_HEADER = struct.Struct("<30xH12xII8xI4xI4x")
+_HEADER = struct.Struct("<30xH12xII4xII4xI4x")
 _ENTRY = struct.Struct("<64sHBx48xIQ")
 _STORAGE, _STREAM, _ROOT = 1, 2, 5
 _LARGEST_SECTOR = 0xFFFFFFFA  # above it, numbers mean "free" and "the end"
 _SECTORS_IN_HEADER = 109
-_SMALL_BYTES = 4096  # below it, a stream is part of the root's
+_SMALL_BYTES = 4096  # below it, a stream is part of the root's, in sectors of their own size
+_SMALL_SECTOR = 64
 
 _WORD = 0xA5EC
 _ENCRYPTED = 0x0100
 
-_ACTIVE = frozenset({"macros", "_vba_project", "_vba_project_cur", "vba", "\1ole10native", "\1ole"})
-_EMBEDDED = re.compile(r"_\d{6,}")  # what ObjectPool holds
+_ACTIVE = frozenset({"macros", "_vba_project", "_vba_project_cur", "vba", "\1ole10native"})
+_EMBEDDED = re.compile(r"_\d+")  # what ObjectPool holds
+_OLE = "\1ole"
+_OLE_BYTES = 20
+"""[MS-OLEDS] 2.3.3: one with more names what it is linked to. LibreOffice always writes one."""
 _OTHER_WORDS = frozenset({"encryptedpackage", "encryptioninfo"})
 _DDE = re.compile(
     rb"\x13[ \t]{0,64}(?:DDE(?:AUTO)?|DATABASE)\b"
@@ -47,13 +51,18 @@ def check_word(content: mmap) -> None:
     names = {entry.name.casefold() for entry in compound.entries}
     if names & _OTHER_WORDS:
         raise FileRefused(Reason.ENCRYPTED)
-    if names & _ACTIVE or any(_EMBEDDED.fullmatch(name) for name in names):
+    if names & _ACTIVE or any(map(_is_active, compound.entries)):
         raise FileRefused(Reason.ACTIVE)
     if "worddocument" not in names:
         raise FileRefused(Reason.NOT_TAKEN)
     for entry in compound.entries:
         if entry.name.casefold() == "worddocument":
             _check_document(compound.read(entry))
+
+
+def _is_active(entry: _Entry) -> bool:
+    is_link = entry.name.casefold() == _OLE and entry.size > _OLE_BYTES
+    return is_link or bool(_EMBEDDED.fullmatch(entry.name))
 
 
 def _check_document(document: bytes) -> None:
@@ -78,15 +87,18 @@ class _Compound:
 
     def __init__(self, content: mmap):
         self._content = content
-        shift, self._fats, directory, small, self._first_difat = _HEADER.unpack_from(content)
+        header = _HEADER.unpack_from(content)
+        shift, self._fats, directory, below, small, self._first_difat = header
         self._size = 1 << shift
-        if shift not in {9, 12} or len(content) % self._size:
+        if shift not in {9, 12} or len(content) % self._size or below != _SMALL_BYTES:
             raise FileRefused(Reason.DAMAGED)
         self._count = len(content) // self._size - 1
         self._seen: set[int] = set()
         self._table = self._read_table()
         self.entries = self._read_entries(directory)
-        self._chain(small)
+        self._small_table = [
+            each for number in self._chain(small) for each in self._numbers(number)
+        ]
         self._chains: dict[int, list[int]] = {}
         """Of streams, by their first sectors."""
         for entry in self.entries:
@@ -95,7 +107,24 @@ class _Compound:
     def read(self, stream: _Entry) -> bytes:
         """All of it, in its order, which need not be that of the sectors."""
         if stream.size < _SMALL_BYTES:
+            return self._read_small(stream)
+        return self._joined(stream)
+
+    def _read_small(self, stream: _Entry) -> bytes:
+        """[MS-CFB] 2.4: it lies in the root's stream, by a table of its own."""
+        root = next((entry for entry in self.entries if entry.kind == _ROOT), None)
+        if root is None or not root.size:
             raise FileRefused(Reason.DAMAGED)
+        all_small, number, found = self._joined(root), stream.sector, b""
+        while len(found) < stream.size:
+            piece = all_small[number * _SMALL_SECTOR : (number + 1) * _SMALL_SECTOR]
+            if not piece or number >= len(self._small_table):
+                raise FileRefused(Reason.DAMAGED)
+            found += piece
+            number = self._small_table[number]
+        return found
+
+    def _joined(self, stream: _Entry) -> bytes:
         return b"".join(self._sector(number) for number in self._chains[stream.sector])
 
     def _sector(self, number: int) -> bytes:
