@@ -212,6 +212,28 @@ TAKEN = [
         "a PDF with an object that is nothing", lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b""), PDF
     ),
     Taken(
+        "a PDF with names and texts in letters of long ago",
+        lambda: raw_pdf(
+            _CATALOGUE, _PAGES, _PAGE, b"<</S/#DCberschrift/T<EFBBBFFF>/#DC/Colour#23185>>"
+        ),
+        PDF,
+    ),
+    Taken(
+        "a PDF with a font named AA in an object stream",
+        lambda: raw_pdf(
+            _CATALOGUE,
+            _PAGES,
+            _PAGE,
+            tail=_stream_of_objects(
+                {
+                    9: b"<</Font<</AA 10 0 R/AB<</Type/Font/FontDescriptor 2 0 R>>>>>>",
+                    10: b"<</S/Transparency/Type/Font/FontDescriptor 11 0 R>>",
+                }
+            ),
+        ),
+        PDF,
+    ),
+    Taken(
         "a PDF with rights to files in it",
         lambda: raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"<</Type/TransformParams/EF[/Create/Delete]>>"),
         PDF,
@@ -538,6 +560,14 @@ BESIDE_THE_TABLE = {
     "something before it is saved": _beside(
         _stream_of_objects({1: b"<</Type/Catalog/Pages 2 0 R/AA 9 0 R>>"}),
         b"9 0 obj\n<</WS<</S/Named/N/Print>>>>\nendobj\n",
+    ),
+    "a visit to a page at opening, spelt in numbers": _beside(
+        b"1 0 obj\n<</Type/Catalog/Pages 2 0 R/Open#41ction 9 0 R>>\nendobj\n",
+        b"9 0 obj\n<</S/URI/URI(https://a)>>\nendobj\n",
+    ),
+    "something as a page is seen": _beside(
+        b"8 0 obj\n<</Type/Page/AA 9 0 R>>\nendobj\n",
+        _stream_of_objects({9: b"<</O 10 0 R>>", 10: b"<</S/URI/URI(https://a)>>"}),
     ),
     "a page of another file": _beside(
         b"8 0 obj\n<</Subtype/Form/Ref 9 0 R>>\nendobj\n",

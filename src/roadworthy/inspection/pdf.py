@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import partial
+from functools import cache
 from mmap import mmap
 from typing import Any, BinaryIO
 
@@ -55,13 +55,15 @@ _ACTIVE_TYPES = frozenset(
 _HARDLY_GROWING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode"})
 """Filters that give no more than they are given, but for zeros."""
 
+# ISO 32000-1, 12.6.3: of annotations, pages, fields and the document.
+_TRIGGER = re.compile("/(?:[EXDUOCKFV]|Fo|Bl|P[OCVI]|W[CSP]|D[SP])")
+
 _DECISIVE = ("/S", "/Type", "/Subtype")
-_ODD = re.compile("[#\0]|/QPDFFake")
-"""In names: what readers make of it differs; qpdf calls some keys that it cannot read a fake."""
+_ODD = re.compile("#(?![0-9A-Fa-f]{2})|\0|/QPDFFake")
+"""In names, once letters that were written as numbers are read: what readers make of the rest
+differs. qpdf calls some keys that it cannot read a fake."""
 
 _PIECE = 1024 * 1024
-
-_REFERENCE = re.compile(rb"/(OpenAction|AA|Ref)%b*([0-9]+)%b+[0-9]+%b+R" % (BLANK, BLANK, BLANK))
 
 
 def _spelt(text: str) -> bytes:
@@ -145,21 +147,30 @@ class _Referred:
     """
 
     def __init__(self) -> None:
-        self._by_name: dict[bytes, set[int]] = {name: set() for name in _ACTS_AS}
-        self._acting: dict[bytes, set[int]] = {name: set() for name in _ACTS_AS}
+        self._as = {name: set[int]() for name in _ACTS_AS}
+        self._acting = {name: set[int]() for name in _ACTS_AS}
 
     def read(self, content: mmap | bytes) -> None:
-        for name, number in _REFERENCE.findall(content):
-            self._by_name[name].add(int(number))
+        for name, numbers in self._as.items():
+            numbers.update(map(int, _reference_as(name).findall(content)))
 
     def meet(self, each: Standing) -> None:
+        if each.number is None:
+            return
+        entries = _entries(each.top, follow=False)
         for name, acts_as in _ACTS_AS.items():
-            if each.number is not None and acts_as(each.top):
+            if acts_as(entries):
                 self._acting[name].add(each.number)
 
     def require_harmless(self) -> None:
-        if any(self._by_name[name] & self._acting[name] for name in _ACTS_AS):
+        if any(self._as[name] & self._acting[name] for name in _ACTS_AS):
             raise FileRefused(Reason.ACTIVE)
+
+
+@cache
+def _reference_as(name: str) -> re.Pattern[bytes]:
+    """A pattern of what an entry of that name refers to, by its number."""
+    return re.compile(b"/%b%b*([0-9]+)%b+[0-9]+%b+R" % (_spelt(name), BLANK, BLANK, BLANK))
 
 
 def _require_encryption(top: Dictionary | Stream, encryption: bytes | None) -> None:
@@ -177,39 +188,45 @@ def _refuse_in_clear(content: mmap | bytes) -> None:
 
 def _check_object(top: Any, *, follow: bool = True) -> None:
     for entries in _within(top, follow=follow):
-        _refuse_active(entries)
+        _refuse_active(entries, follow=follow)
     if isinstance(top, Stream):
         _refuse_data_elsewhere(top)
-    if isinstance(top, Name) and str(top) in _ACTIVE_ACTIONS | _ACTIVE_TYPES:
+    if isinstance(top, Name) and _text(top) in _ACTIVE_ACTIONS | _ACTIVE_TYPES:
         raise FileRefused(Reason.ACTIVE)  # by which any other may be one
     if isinstance(top, String) and any(map(acts, _readings(top))):
         raise FileRefused(Reason.ACTIVE)
 
 
 def _within(top: Any, *, follow: bool) -> Iterator[dict[str, Any]]:
-    """The dictionaries of an object; objects that it only refers to are reached by themselves.
-
-    Unless asked to `follow`, it is `None` what an entry refers to.
-    """
+    """The dictionaries of an object; objects that it only refers to are reached by themselves."""
     waiting = [top]
     while waiting:
         each = waiting.pop()
         if isinstance(each, Array):
             children = list(each)
         elif isinstance(each, Dictionary | Stream):
-            entries = dict(each.items())
-            yield entries if follow else {key: _direct(entries[key]) for key in entries}
-            children = list(entries.values())
+            yield _entries(each, follow=follow)
+            children = [child for _, child in each.items()]
         else:
             continue
         waiting.extend(child for child in map(_direct, children) if isinstance(child, Object))
+
+
+def _entries(value: Any, *, follow: bool) -> dict[str, Any]:
+    """Of a dictionary or stream; none of anything else.
+
+    Unless asked to `follow`, `None` stands for what an entry refers to.
+    """
+    if not isinstance(value, Dictionary | Stream):
+        return {}
+    return {key: each if follow else _direct(each) for key, each in value.items()}
 
 
 def _direct(value: Any) -> Any:
     return None if isinstance(value, Object) and value.is_indirect else value
 
 
-def _refuse_active(entries: dict[str, Any]) -> None:
+def _refuse_active(entries: dict[str, Any], *, follow: bool) -> None:
     if any(map(_ODD.search, (*entries, *(_name_at(entries, key) for key in _DECISIVE)))):
         raise FileRefused(Reason.DAMAGED)
     if (
@@ -218,33 +235,63 @@ def _refuse_active(entries: dict[str, Any]) -> None:
         or _name_at(entries, "/S") in _ACTIVE_ACTIONS
         or _name_at(entries, "/Type") in _ACTIVE_TYPES
         or _name_at(entries, "/Subtype") in _ACTIVE_TYPES
-        or ("/OpenAction" in entries and not _only_shows(entries["/OpenAction"]))
         or (_name_at(entries, "/S") == "/Thread" and "/F" in entries)
-        or _is_of_another_file(entries.get("/Ref"))
         or any(map(acts, _readings(entries.get("/URI"))))
         or any(map(acts, _readings(entries.get("/Base"))))
-        or ("/AA" in entries and _has_actions(entries["/AA"]))
+        or any(
+            acts_as(_entries(entries.get(f"/{name}"), follow=follow))
+            for name, acts_as in _ACTS_AS.items()
+        )
     ):
         raise FileRefused(Reason.ACTIVE)
 
 
-def _name_at(each: Any, key: str) -> str:
-    value = each.get(key)
-    return str(value) if isinstance(value, Name) else ""
+def _name_at(entries: dict[str, Any], key: str) -> str:
+    value = entries.get(key)
+    return _text(value) if isinstance(value, Name) else ""
 
 
 def _readings(value: Any) -> list[str]:
     """As which text readers take it, who may pass over what is not to be seen."""
     if isinstance(value, Name):
-        return [str(value).removeprefix("/")]
+        return [_text(value).removeprefix("/")]
     if isinstance(value, String):
-        return [str(value), bytes(value).decode("latin-1")]
+        return [_text(value), bytes(value).decode("latin-1")]
     return []
 
 
-def _is_of_another_file(reference: Any) -> bool:
+def _text(value: Name | String) -> str:
+    """Nothing where it is not in letters that it says it is in."""
+    try:
+        return str(value)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _does_more_than_show(action: dict[str, Any]) -> bool:
+    """Whether opening the document with it is more than to go to a place in it."""
+    return bool(action) and (_name_at(action, "/S") != "/GoTo" or "/Next" in action)
+
+
+def _has_actions(entries: dict[str, Any]) -> bool:
+    """Whether these are additional actions; a font may be called AA as well."""
+    return any(
+        (each is None and _TRIGGER.fullmatch(key))
+        or (isinstance(each, Dictionary | Stream) and "/S" in each)
+        for key, each in entries.items()
+    )
+
+
+def _is_of_another_file(reference: dict[str, Any]) -> bool:
     """ISO 32000-1, 8.10.4: a page of another PDF in the place of a form; others refer within."""
-    return isinstance(reference, Dictionary) and "/F" in reference
+    return "/F" in reference
+
+
+_ACTS_AS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "OpenAction": _does_more_than_show,
+    "AA": _has_actions,
+    "Ref": _is_of_another_file,
+}
 
 
 def _refuse_data_elsewhere(stream: Stream) -> None:
@@ -253,31 +300,9 @@ def _refuse_data_elsewhere(stream: Stream) -> None:
         raise FileRefused(Reason.ACTIVE)
 
 
-def _only_shows(action: Any) -> bool:
-    """Whether all that opening does is to go to a place in the document."""
-    if isinstance(action, Dictionary | Stream):
-        return _name_at(action, "/S") == "/GoTo" and "/Next" not in action
-    return True
-
-
-def _has_actions(value: Any, *, follow: bool = True) -> bool:
-    """Whether these are additional actions; a font may be called AA as well."""
-    return isinstance(value, Dictionary | Stream) and any(
-        isinstance(each, Dictionary | Stream) and "/S" in each
-        for each in (each if follow else _direct(each) for _, each in value.items())
-    )
-
-
-_ACTS_AS: dict[bytes, Callable[[Any], bool]] = {
-    b"OpenAction": lambda action: not _only_shows(action),
-    b"AA": partial(_has_actions, follow=False),
-    b"Ref": _is_of_another_file,
-}
-
-
 def _decoded_size(stream: Stream) -> int:
     """How many bytes it holds; 0 when they are a picture's, or cannot be had."""
-    if _name_at(stream, "/Subtype") == "/Image":
+    if _name_at(dict(stream.items()), "/Subtype") == "/Image":
         _refuse_vast(stream)
     try:
         return memoryview(stream.get_stream_buffer()).nbytes

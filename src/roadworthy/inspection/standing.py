@@ -31,7 +31,7 @@ _PACKED_HEAD = re.compile(rb"[\0\t\n\f\r 0-9]*")
 _NUMBERS = re.compile(rb"[0-9]+")
 _BY_REFERENCE = re.compile(rb"/(?:N|First|Filter|DecodeParms|Type) [0-9]+ [0-9]+ R")
 
-MOST_OBJECTS = 250_000
+MOST_OBJECTS = 100_000
 MOST_REVISIONS = 100
 """More is no document."""
 MOST_PACKED_BYTES = 256 * 1024 * 1024
@@ -134,7 +134,7 @@ def _require_one_encryption(pdf: Pdf, revisions: dict[int, list[_Place]]) -> Non
     encryption = pdf.trailer.get("/Encrypt")
     if encryption is None or not encryption.is_indirect:
         return
-    if len(revisions[encryption.objgen[0]]) > 1:
+    if len(revisions.get(encryption.objgen[0], ())) > 1:
         raise FileRefused(Reason.DAMAGED)
 
 
