@@ -33,6 +33,10 @@ NOT_PERMITTED = [
     "Path(sys.argv[1]).rename('/tmp/x')",
     "os.truncate(sys.argv[1], 0)",
     "os.chmod(sys.argv[1], 0o777)",
+    "os.chmod(0, 0o777)",
+    "os.chown(sys.argv[1], 0, 0)",
+    "os.chown(0, 0, 0)",
+    "os.lchown(sys.argv[1], 0, 0)",
     "os.listdir('/')",
     "socket.socket()",
     "socket.socket(socket.AF_UNIX)",
@@ -42,6 +46,8 @@ NOT_PERMITTED = [
     "os.sched_setaffinity(os.getppid(), {0})",
     "os.utime(sys.argv[1])",
     "os.setxattr(sys.argv[1], 'user.x', b'')",
+    "os.setxattr(0, 'user.x', b'')",
+    "os.removexattr(0, 'user.x')",
     "os.chroot('/')",
     "os.pidfd_open(os.getppid())",
     "os.execv('/bin/true', ['true'])",
@@ -51,6 +57,7 @@ NOT_PERMITTED = [
 BY_NUMBER = {
     "rt_sigqueueinfo": "ask(129, os.getppid(), 0, (ctypes.c_char * 128)())",
     "rt_tgsigqueueinfo": "ask(297, os.getppid(), os.getppid(), 0, (ctypes.c_char * 128)())",
+    "fchmodat2": "ask(452, -100, sys.argv[1].encode(), 0o777, 0)",
 }
 """What Python has no function for, as x86-64 numbers it."""
 if platform.machine() == "x86_64":

@@ -26,7 +26,7 @@ from roadworthy.inspection import (
 from roadworthy.inspection import (
     inspector as inspector_module,
 )
-from roadworthy.inspection.parser import understood
+from roadworthy.inspection.parser import ParserEnded, understood
 from roadworthy.storage import NotStored
 from tests.conftest import SOAK
 from tests.scenarios.files import ACTIVE_PDFS, REFUSED, TAKEN, Refused, Taken
@@ -214,6 +214,12 @@ def test_a_process_that_a_file_took_over_is_not_believed(answer: bytes, reason: 
     with pytest.raises(FileRefused) as refused:
         understood(answer)
     assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"{}\n", b"{}\nx", b"{}\n" + b"9" * 5000])
+def test_who_does_not_say_how_it_ended_has_not_answered(answer: bytes) -> None:
+    with pytest.raises(ParserEnded):
+        understood(answer)
 
 
 def test_twenty_at_once(looking: Looking) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import update
 
+from roadworthy.storage import new_key
 from roadworthy.uploads.upload import MOST_UNFINISHED
 from tests.conftest import Filing, Place
 from tests.scenarios import resumable
@@ -267,6 +268,19 @@ def test_what_was_interrupted_when_it_was_whole_becomes_a_file(
     assert filing.tables.rows("upload_parts", upload_id=row["id"]) == []
     (blob,) = filing.tables.rows("blobs", id=_row(filing.tables, upload)["blob_id"])
     assert blob["byte_size"] == len(content) - 1
+
+
+def test_what_has_lost_a_part_is_begun_anew(client: Client, driver: Driver, filing: Filing) -> None:
+    """As when files moved to other storage meanwhile, which leaves parts behind."""
+    content = pdf()
+    upload = begin(client, driver, len(content))
+    assert upload.append(client, 0, content[:9]).status == 204
+    parts = filing.tables["upload_parts"]
+    of_it = parts.c.upload_id == _row(filing.tables, upload)["id"]
+    filing.tables.execute(update(parts).where(of_it).values(key=new_key()))
+
+    assert upload.append(client, 9, content[9:]).status == 410
+    assert upload.send(client, "HEAD").status == 410
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

@@ -1,9 +1,12 @@
 """Commands of ours in forks of a process that has loaded them: loading is most of a short start.
 
-What is forked runs `main` to the interpreter's end, as `python -m roadworthy` does.
+What is forked runs `main` to the interpreter's end, as `python -m roadworthy` does; its folder and
+limits are those of when the first was forked. Whether all is loaded that a command needs shows only
+where it is started anew.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -43,9 +46,8 @@ class Forked:
         self._told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, Path(os.devnull).open("rb") as nothing:
             files = [each.fileno() for each in (nothing, output, errors, theirs)]
-            socket.send_fds(
-                _starter(), [json.dumps([arguments, dict(environment)]).encode()], files
-            )
+            request = json.dumps([arguments, dict(environment)]).encode()
+            socket.send_fds(_starter(), [request], files)
         self.pid = self._next()
         self.returncode: int | None = None
 
@@ -62,7 +64,7 @@ class Forked:
                 self.returncode = self._next()
             except (BlockingIOError, TimeoutError):
                 raise subprocess.TimeoutExpired("roadworthy", timeout or 0) from None
-            self._told.close()
+            self._told.close()  # now its number may be another's
         return self.returncode
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -70,8 +72,12 @@ class Forked:
             os.kill(self.pid, number)
 
     def _next(self) -> int:
+        told = self._told.recv(_NUMBER.size)
+        if not told:
+            self._told.close()
+            raise RuntimeError("who starts commands for tests has ended: see above why")
         number: int
-        (number,) = _NUMBER.unpack(self._told.recv(_NUMBER.size))
+        (number,) = _NUMBER.unpack(told)
         return number
 
 
@@ -106,26 +112,33 @@ def _fork_what_is_told(requests: socket.socket) -> None:
 
 
 def _watch_one(message: bytes, files: list[int]) -> None:
-    """Tell of the command's process, and how it ended; returns in that process."""
+    """Tell how the command's process ended; returns in that process."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
         arguments, environment = json.loads(message)
         return _become(arguments, environment, files)
-    with socket.socket(fileno=files.pop()) as teller:
-        for file in files:
-            os.close(file)
-        teller.send(_NUMBER.pack(pid))
-        _, status = os.waitpid(pid, 0)
-        teller.send(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
+    *others, teller = files
+    for file in others:
+        os.close(file)
+    with socket.socket(fileno=teller) as channel:
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert ended
+        by_itself = ended.si_code == os.CLD_EXITED
+        with contextlib.suppress(ConnectionError):  # who asked is gone
+            channel.send(_NUMBER.pack(ended.si_status if by_itself else -ended.si_status))
+            channel.recv(1)  # it keeps its number until who asked has closed this
     os._exit(0)
 
 
 def _become(arguments: list[str], environment: dict[str, str], files: list[int]) -> None:
-    os.setsid()  # Ctrl-C is for pytest, which then stops it in order
-    for number, file in enumerate(files):
-        if number < 3:
-            os.dup2(file, number)
+    """Say who it is, once nobody else's Ctrl-C is its own, and go on as the command."""
+    *standard, teller = files
+    os.setsid()
+    with socket.socket(fileno=teller) as channel:
+        channel.send(_NUMBER.pack(os.getpid()))
+    for number, file in enumerate(standard):
+        os.dup2(file, number)
         os.close(file)
     os.environ.clear()
     os.environ.update(environment)

@@ -116,7 +116,9 @@ def run(
 def _begin(
     arguments: tuple[str, ...], settings: Mapping[str, str], output: BinaryIO, errors: BinaryIO
 ) -> Process:
-    if "--workers" in arguments or not all(map(_is_ours, settings)):  # matters as ours is loaded
+    # Several server processes share their metrics, which is settled as those are loaded; what
+    # settings of others do, they may do as anything is.
+    if "--workers" in arguments or not all(map(_is_ours, settings)):
         return subprocess.Popen(
             [*COMMAND, *arguments],
             stdin=subprocess.DEVNULL,

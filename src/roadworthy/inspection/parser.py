@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -29,6 +30,7 @@ GRACE_SECONDS = 10
 
 _MOST_ANSWER_BYTES = 65_536
 _MOST_NAME = 64
+_STATUS = re.compile(rb"-?[0-9]{1,3}")
 _OUT_OF_TIME = {-signal.SIGXCPU, -signal.SIGKILL}
 
 
@@ -135,7 +137,7 @@ class Parser:
 def understood(answer: bytes) -> dict[str, Any]:
     """What the parsing process said, of which nothing is believed that it may not say."""
     said, _, status = answer.rpartition(b"\n")
-    if not status:
+    if not _STATUS.fullmatch(status):
         raise ParserEnded
     found: object = None
     if int(status) in _OUT_OF_TIME:

@@ -66,14 +66,16 @@ class Storage(ABC):
     async def put(self, key: str, path: Path) -> None:
         """Keep the file at `path`, which may be moved away; durable when this returns.
 
-        A file that is there already stays.
+        No key is used twice: whether a file that is there stays is the storage's affair.
         """
 
     @abstractmethod
     def read(
         self, key: str, start: int, stop: int, piece_bytes: int = PIECE_BYTES
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` to before `stop`, in pieces. Raises `NotStored` before any."""
+        """The bytes from `start` to before `stop`, in pieces. Raises `NotStored` before any, or
+        where a file ends that was cut.
+        """
 
     @abstractmethod
     async def size(self, key: str) -> int | None:

@@ -247,9 +247,9 @@ class S3Storage(Storage):
         while (answer := self._ask("GET", "", query)) is not None:
             page = _without_namespaces(answer)
             yield page
-            if page.findtext("IsTruncated") != "true":
-                return
             after = {name: page.findtext(tag) or "" for name, tag in markers.items()}
+            if page.findtext("IsTruncated") != "true" or after.items() <= query.items():
+                return
             query = {**query, **after}
 
     def _ask(
