@@ -488,7 +488,20 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
         in_root("/AcroForm", lambda _: Dictionary(Fields=Array([]), XFA=String("<xdp/>"))),
     ),
     ("data in another file", _data_elsewhere),
-    ("a link to a program", in_link(action("/URI", URI=String("file:///c:/a/calc.exe")))),
+    *(
+        (f"a link to {target}", in_link(action("/URI", URI=String(target))))
+        for target in (
+            "file:///c:/a/calc.exe",
+            "file:///c:/a/calc.exe. .",
+            "file:///c:/a.exe::$DATA",
+            "file:///a.SH?b",
+            "c:\\a.exe",
+            "\\\\host\\share\\a.settingcontent-ms",
+            "search:query=a",
+            "data:text/html,a",
+            "view-source:javascript:a",
+        )
+    ),
     ("a link to a place in a program", in_link(action("/URI", URI=String("file:///c:/a.exe#a")))),
     (
         "links that a script is put before",
@@ -573,9 +586,6 @@ BESIDE_THE_TABLE = {
         b"8 0 obj\n<</Subtype/Form/Ref 9 0 R>>\nendobj\n",
         _stream_of_objects({9: b"<</F(a.pdf)/Page 0>>"}),
     ),
-    "JavaScript in an object with a comment in its header": _after(
-        _AT_OPENING, b"9 % and so on\n0 obj\n<</JS(a)>>\nendobj\n"
-    ),
     "JavaScript in its trailer": _after(
         b"trailer\n<</Size 4/Root<</Pages 2 0 R/OpenAction<</JS(a)>>>>>>\n"
     ),
@@ -623,6 +633,42 @@ READ_IN_TWO_WAYS = {
     "objects within an object": _holding(b"/N 2/First 8", b"9 0 8 0 <<>>"),
     "a comment among the places": _holding(b"/N 1/First 8", b"%99 99\n9 0 <<>>"),
     "something where no object is": _holding(b"/N 0/First 4", _PACKED),
+    "an object with a comment in its header": _beside(b"9 % and so on\n0 obj\n<<>>\nendobj\n"),
+    "an object with a long comment in its header": _beside(
+        b"9 0%" + b"x" * 100 + b"\nobj\n<<>>\nendobj\n"
+    ),
+    **{
+        f"a header that is {header!r}": _beside(header + b"\n<<>>\nendobj\n")
+        for header in (
+            *(b"9 +0 obj", b"9- 0 obj", b"9 0.0 obj", b"9. 0 obj", b"9 0obj"),
+            *(b"9\xff0 obj", b"9 0\x80obj", b"9 0 ob#6a", b"9 0 #6f#62j"),
+        )
+    },
+    "a text of wrong letters before an entry": raw_pdf(
+        _CATALOGUE[:-2] + b"/X<z/Y(>/OpenAction<</S/Named/N/Print>>%)\n>>", _PAGES, _PAGE
+    ),
+    "a key given twice": raw_pdf(
+        _CATALOGUE, _PAGES, _PAGE[:-2] + b"/Annots[<</A<</URI(a)/URI(b)>>>>]>>"
+    ),
+    "a key with what some take for a blank": raw_pdf(
+        _CATALOGUE[:-2] + b"/Names<</JavaScript\x80<<>>>>>>", _PAGES, _PAGE
+    ),
+    "a name with what some take for a blank": raw_pdf(
+        _CATALOGUE[:-2] + b"/A<</S/Launch\xff/F(a)>>>>", _PAGES, _PAGE
+    ),
+    "an object that is a reference": raw_pdf(_CATALOGUE, _PAGES, _PAGE, b"3 0 R"),
+    "a type that is elsewhere": _beside(
+        b"62 0 obj\n/ObjStm\nendobj\n50 0 obj\n<</Type 62 0 R/N 1/First 4/Length 9>>\n"
+        b"stream\n9 0 <<>> \nendstream\nendobj\n62 0 obj\nnull\nendobj\n"
+    ),
+    "a comment before what opens it": _beside(
+        b"1 0 obj\n<</Type/Catalog/OpenAction%\n9 0 R>>\nendobj\n"
+    ),
+    "objects in what is no stream of objects": _beside(
+        b"50 0 obj\n<</Type/XRef/N 1/First 4/Length 9>>\nstream\n9 0 <<>> \nendstream\nendobj\n"
+    ),
+    "something before its first object": _holding(b"/N 1/First 4", b"9 3 <> <<>>"),
+    "a trailer after a comment": _after(b"trailer%\n<</Size 4/Root 1 0 R>>\n"),
     "an encryption of another trailer": _after(b"trailer<</Size 4/Root 1 0 R/Encrypt<<>>>>\n"),
 }
 
@@ -681,7 +727,9 @@ PDFS = [
         Refused(f"a PDF that readers may see otherwise: {name}", lambda made=made: made, _DAMAGED)  # type: ignore[misc]
         for name, made in READ_IN_TWO_WAYS.items()
     ),
-    Refused("a PDF of more objects than there can be", lambda: _after(b"obj " * 500_001), _LARGE),
+    Refused(
+        "a PDF of more objects than there can be", lambda: _beside(b"endobj " * 200_001), _LARGE
+    ),
     Refused("a PDF that asks for a password", _locked, Reason.ENCRYPTED),
     Refused("a PDF without a page", lambda: pdf(pages=0), _DAMAGED),
     Refused("a PDF with too many pages", lambda: pdf(pages=301), Reason.TOO_MANY_PAGES),

@@ -18,9 +18,10 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
+from roadworthy.inspection.ambiguity import HARMLESS_AS_LISTED, refuse_ambiguous
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
-from roadworthy.inspection.standing import BLANK, Standing, everything
+from roadworthy.inspection.standing import WHITE, Standing, everything
 
 MOST_PAGES = 300
 MOST_STREAM_BYTES = 256 * 1024 * 1024
@@ -59,9 +60,11 @@ _HARDLY_GROWING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode"})
 _TRIGGER = re.compile("/(?:[EXDUOCKFV]|Fo|Bl|P[OCVI]|W[CSP]|D[SP])")
 
 _DECISIVE = ("/S", "/Type", "/Subtype")
-_ODD = re.compile("#(?![0-9A-Fa-f]{2})|\0|/QPDFFake")
+_ODD = re.compile("#(?![0-9A-Fa-f]{2})|[\0\udc80\udcff]|/QPDFFake")
 """In names, once letters that were written as numbers are read: what readers make of the rest
-differs. qpdf calls some keys that it cannot read a fake."""
+differs, and pdfium takes the bytes 80 and FF for blanks. qpdf calls some keys that it cannot read a
+fake."""
+_NUMBERED = re.compile(rb"#([0-9a-f]{2})")
 
 _PIECE = 1024 * 1024
 
@@ -74,8 +77,8 @@ def _spelt(text: str) -> bytes:
 
 _ACTIONS_SPELT = b"|".join(_spelt(name[1:]) for name in sorted(_ACTIVE_ACTIONS))
 _IN_CLEAR = re.compile(
-    b"/(?:%b%b{0,200}/(?:%b)|%b)[\\s\\0%%/<>(\\[\\]]"
-    % (_spelt("S"), BLANK, _ACTIONS_SPELT, _spelt("EmbeddedFiles"))
+    b"/(?:%b%b*+/(?:%b)|%b)[\\s\\0%%/<>(\\[\\]]"
+    % (_spelt("S"), WHITE, _ACTIONS_SPELT, _spelt("EmbeddedFiles"))
 )
 
 set_qpdf_limits(
@@ -105,40 +108,42 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
     _refuse_in_clear(content)
     try:
         with pikepdf.open(file) as pdf:
-            _check_objects(pdf)
+            referred = _Referred()
+            _check_objects(pdf, referred)
             if qpdf_limit_errors():  # of this process, which sees no other file
                 raise FileRefused(Reason.TOO_LARGE)
+            refuse_ambiguous(pdf, HARMLESS_AS_LISTED)
             _check_pages(pdf)
-            _check_everything(pdf, content)
+            _check_everything(pdf, content, referred)
+            referred.require_harmless()
     except pikepdf.PasswordError:
         raise FileRefused(Reason.ENCRYPTED) from None
 
 
-def _check_objects(pdf: Pdf) -> None:
+def _check_objects(pdf: Pdf, referred: "_Referred") -> None:
     decoded = 0
     for top in (pdf.trailer, *pdf.objects):
         _check_object(top)
+        referred.meet(Standing(top.objgen[0] if isinstance(top, Object) else None, top))
         if isinstance(top, Stream):
             decoded += _decoded_size(top)
             if decoded > MOST_DECODED_BYTES:
                 raise FileRefused(Reason.TOO_LARGE)
 
 
-def _check_everything(pdf: Pdf, content: mmap) -> None:
+def _check_everything(pdf: Pdf, content: mmap, referred: "_Referred") -> None:
     """What readers may see that look for objects, not into their table."""
     encryption = pdf.trailer["/Encrypt"].unparse() if "/Encrypt" in pdf.trailer else None
-    referred = _Referred()
     referred.read(content)
     for each in everything(pdf, content):
         if isinstance(each, bytes):
             _refuse_in_clear(each)
             referred.read(each)
             continue
-        _check_object(each.top, follow=False)
+        _check_object(each.top)
         referred.meet(each)
         if isinstance(each.top, Dictionary | Stream) and "/Encrypt" in each.top:
             _require_encryption(each.top, encryption)
-    referred.require_harmless()
 
 
 class _Referred:
@@ -151,13 +156,18 @@ class _Referred:
         self._acting = {name: set[int]() for name in _ACTS_AS}
 
     def read(self, content: mmap | bytes) -> None:
+        if _reference_as("Type").search(content):
+            raise FileRefused(Reason.DAMAGED)  # what it is, readers may differ in
         for name, numbers in self._as.items():
-            numbers.update(map(int, _reference_as(name).findall(content)))
+            for number in _reference_as(name).findall(content):
+                if not number:
+                    raise FileRefused(Reason.DAMAGED)
+                numbers.add(int(number))
 
     def meet(self, each: Standing) -> None:
         if each.number is None:
             return
-        entries = _entries(each.top, follow=False)
+        entries = _entries(each.top)
         for name, acts_as in _ACTS_AS.items():
             if acts_as(entries):
                 self._acting[name].add(each.number)
@@ -169,8 +179,10 @@ class _Referred:
 
 @cache
 def _reference_as(name: str) -> re.Pattern[bytes]:
-    """A pattern of what an entry of that name refers to, by its number."""
-    return re.compile(b"/%b%b*([0-9]+)%b+[0-9]+%b+R" % (_spelt(name), BLANK, BLANK, BLANK))
+    """A pattern of what an entry of that name refers to: its number, none after a comment."""
+    return re.compile(
+        b"/%b(?:%b*+%%|%b++([0-9]{1,10})(?:%b|%%))" % (_spelt(name), WHITE, WHITE, WHITE)
+    )
 
 
 def _require_encryption(top: Dictionary | Stream, encryption: bytes | None) -> None:
@@ -186,18 +198,18 @@ def _refuse_in_clear(content: mmap | bytes) -> None:
         raise FileRefused(Reason.ACTIVE)
 
 
-def _check_object(top: Any, *, follow: bool = True) -> None:
-    for entries in _within(top, follow=follow):
-        _refuse_active(entries, follow=follow)
-    if isinstance(top, Stream):
-        _refuse_data_elsewhere(top)
+def _check_object(top: Any) -> None:
+    for entries in _within(top):
+        _refuse_active(entries)
+    if isinstance(top, Stream) and "/F" in _entries(top):
+        raise FileRefused(Reason.ACTIVE)  # its data is in another file (ISO 32000-1, 7.3.8.2)
     if isinstance(top, Name) and _text(top) in _ACTIVE_ACTIONS | _ACTIVE_TYPES:
         raise FileRefused(Reason.ACTIVE)  # by which any other may be one
     if isinstance(top, String) and any(map(acts, _readings(top))):
         raise FileRefused(Reason.ACTIVE)
 
 
-def _within(top: Any, *, follow: bool) -> Iterator[dict[str, Any]]:
+def _within(top: Any) -> Iterator[dict[str, Any]]:
     """The dictionaries of an object; objects that it only refers to are reached by themselves."""
     waiting = [top]
     while waiting:
@@ -205,28 +217,25 @@ def _within(top: Any, *, follow: bool) -> Iterator[dict[str, Any]]:
         if isinstance(each, Array):
             children = list(each)
         elif isinstance(each, Dictionary | Stream):
-            yield _entries(each, follow=follow)
+            yield _entries(each)
             children = [child for _, child in each.items()]
         else:
             continue
         waiting.extend(child for child in map(_direct, children) if isinstance(child, Object))
 
 
-def _entries(value: Any, *, follow: bool) -> dict[str, Any]:
-    """Of a dictionary or stream; none of anything else.
-
-    Unless asked to `follow`, `None` stands for what an entry refers to.
-    """
+def _entries(value: Any) -> dict[str, Any]:
+    """Of a dictionary or stream, `None` for what is only referred to; none of anything else."""
     if not isinstance(value, Dictionary | Stream):
         return {}
-    return {key: each if follow else _direct(each) for key, each in value.items()}
+    return {key: _direct(each) for key, each in value.items()}
 
 
 def _direct(value: Any) -> Any:
     return None if isinstance(value, Object) and value.is_indirect else value
 
 
-def _refuse_active(entries: dict[str, Any], *, follow: bool) -> None:
+def _refuse_active(entries: dict[str, Any]) -> None:
     if any(map(_ODD.search, (*entries, *(_name_at(entries, key) for key in _DECISIVE)))):
         raise FileRefused(Reason.DAMAGED)
     if (
@@ -238,10 +247,7 @@ def _refuse_active(entries: dict[str, Any], *, follow: bool) -> None:
         or (_name_at(entries, "/S") == "/Thread" and "/F" in entries)
         or any(map(acts, _readings(entries.get("/URI"))))
         or any(map(acts, _readings(entries.get("/Base"))))
-        or any(
-            acts_as(_entries(entries.get(f"/{name}"), follow=follow))
-            for name, acts_as in _ACTS_AS.items()
-        )
+        or any(acts_as(_entries(entries.get(f"/{name}"))) for name, acts_as in _ACTS_AS.items())
     ):
         raise FileRefused(Reason.ACTIVE)
 
@@ -261,11 +267,14 @@ def _readings(value: Any) -> list[str]:
 
 
 def _text(value: Name | String) -> str:
-    """Nothing where it is not in letters that it says it is in."""
+    """Of a text, nothing where it is not in the letters that it says it is in."""
     try:
         return str(value)
     except UnicodeDecodeError:
-        return ""
+        if isinstance(value, String):
+            return ""
+        name = _NUMBERED.sub(lambda found: bytes.fromhex(found[1].decode()), value.unparse())
+        return name.decode(errors="surrogateescape")  # as pikepdf has it for keys
 
 
 def _does_more_than_show(action: dict[str, Any]) -> bool:
@@ -274,7 +283,7 @@ def _does_more_than_show(action: dict[str, Any]) -> bool:
 
 
 def _has_actions(entries: dict[str, Any]) -> bool:
-    """Whether these are additional actions; a font may be called AA as well."""
+    """Whether these are additional actions, or may be; a font may be called AA as well."""
     return any(
         (each is None and _TRIGGER.fullmatch(key))
         or (isinstance(each, Dictionary | Stream) and "/S" in each)

@@ -17,13 +17,15 @@ _NOT_KEPT = re.compile(r"\\d\b", re.IGNORECASE)
 
 # Office's own of `ms-` open a document, as a link to it does.
 _SCRIPT = re.compile(
-    r"(?:javascript|vbscript|vnd\.sun\.star\.(?:script|expand)|search-ms|shell"
-    r"|ms-(?!word:|excel:|powerpoint:)[\w.\-]+):|macro:/",
+    r"(?:javascript|vbscript|vnd\.sun\.star\.(?:script|expand)|search(?:-ms)?|shell|jar"
+    r"|view-source|ms-(?!word:|excel:|powerpoint:)[\w.\-]+):|macro:/|data:text/html",
     re.IGNORECASE,
 )
 # Not `.com`: editors make a file of an address that somebody wrote without its scheme.
 _PROGRAM = re.compile(
-    r"file:.*\.(?:exe|scr|pif|bat|cmd|lnk|url|msi|hta|js|jse|vbs|vbe|wsf|ps1|cpl|jar|desktop)(?:[?#].*)?",
+    r"(?:file:|[a-z]:/|//).*\.(?:app|application|appref-ms|bat|chm|cmd|command|cpl|desktop|exe"
+    r"|hta|iso|jar|jse?|library-ms|lnk|msc|msi|msix|pif|ps1|py|reg|scf|scr|settingcontent-ms|sh|url"
+    r"|vb|vbe|vbs|wsf|wsh)[. ]*(?:[:?#].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -16,25 +16,41 @@ from typing import Any, NamedTuple
 import pikepdf
 from pikepdf import Name, Pdf, Stream
 
+from roadworthy.inspection.ambiguity import (
+    HARMLESS,
+    HARMLESS_BEFORE_MORE,
+    refuse_ambiguous,
+)
 from roadworthy.inspection.refusals import FileRefused, Reason
 
-BLANK = rb"(?:[\0\t\n\f\r ]|%[^\r\n]{0,1000}[\r\n])"
-"""A pattern of what parts words (ISO 32000-1, 7.2.2 and 7.2.3)."""
-_HEADER = re.compile(rb"(?<![0-9])([0-9]+)" + BLANK + rb"+([0-9]+)" + BLANK + rb"*\Z")
+WHITE = rb"[\0\t\n\f\r ]"
+"""A pattern of white space (ISO 32000-1, 7.2.2). Comments may stand there too, and in no document
+that we know do: what they would hide here is refused."""
+_HEADER = re.compile(
+    rb"(?<![0-9+\-.#\x80\xff])([0-9]{1,10})%b++([0-9]{1,10})%b++\Z" % (WHITE, WHITE)
+)
 _WINDOWS = (64, 4096)
 """How far back a header is looked for: what has a longer one is no document's."""
-_MAYBE_HEADER = re.compile(rb"[\0\t\n\f\r 0-9]+")
-_NULL = re.compile(BLANK + rb"*(?:null|endobj)\b")
-_TRAILER = re.compile(rb"trailer" + BLANK + rb"*(?=<<)")
-_TABLE_PLACE = re.compile(rb"startxref" + BLANK + rb"+[0-9]+(?:[\0\t\n\f\r %]|\Z)")
+_MAYBE_HEADER = re.compile(rb"(?:\A|[0-9+\-.]|%[^\r\n]*[\r\n])[\0\t\n\f\r \x80\xff]*\Z")
+_ENDS_HEADER = b"\0\t\n\f\r \x80\xff0123456789+-."
+_AFTER_WORD = b"\0\t\n\f\r ()<>[]{}/%\x80\xff"
+_SPELT_HEADER = re.compile(
+    rb"[\0\t\n\f\r 0-9](?:#6[fF](?:b|#62)(?:j|#6[aA])|o#62(?:j|#6[aA])|ob#6[aA])"
+)
+_NULL = re.compile(WHITE + rb"*+(?:null|endobj)\b")
+_TRAILER = re.compile(rb"trailer" + WHITE + rb"*+(<<|[%\x80\xff])")
+_TABLE_PLACE = re.compile(rb"startxref" + WHITE + rb"++[0-9]+(?:[\0\t\n\f\r %]|\Z)")
 _PACKED_HEAD = re.compile(rb"[\0\t\n\f\r 0-9]*")
 _NUMBERS = re.compile(rb"[0-9]+")
-_BY_REFERENCE = re.compile(rb"/(?:N|First|Filter|DecodeParms|Type) [0-9]+ [0-9]+ R")
+_BY_REFERENCE = re.compile(rb"/(?:N|First|Type) [0-9]+ [0-9]+ R")
+_BY_REFERENCE_TOO = re.compile(rb"/(?:Filter|DecodeParms) [0-9]+ [0-9]+ R")
 
 MOST_OBJECTS = 100_000
 MOST_REVISIONS = 100
+MOST_LISTED = 5 * MOST_OBJECTS
 """More is no document."""
 MOST_PACKED_BYTES = 256 * 1024 * 1024
+_MOST_TRAILER_BYTES = 64 * 1024
 _HIGHEST_NUMBER, _HIGHEST_GENERATION = 8_388_607, 65_535  # ISO 32000-1, annex C.2, and 7.5.4
 _PREDICTORS = frozenset({1, *range(10, 16)})
 
@@ -64,10 +80,15 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
     """Every object and trailer that stands in `content`, which is that of `pdf`, and what streams
     of objects hold: as bytes, and object by object. Raises `FileRefused` where readers may differ.
     """
+    if _SPELT_HEADER.search(content):
+        raise FileRefused(Reason.DAMAGED)
     revisions = _revisions(content)
     _require_one_encryption(pdf, revisions)
     size = 0
-    for age in range(max(map(len, revisions.values()), default=0)):
+    ages = max(map(len, revisions.values()), default=0)
+    if ages * len(revisions) > MOST_LISTED:
+        raise FileRefused(Reason.TOO_LARGE)
+    for age in range(ages):
         places = [those[max(0, len(those) - 1 - age)] for those in revisions.values()]
         with _listing(pdf, content, places) as listing:
             for place in (each for each in places if len(revisions[each.number]) > age):
@@ -81,7 +102,9 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
                         raise FileRefused(Reason.TOO_LARGE)
                     yield packed
                     yield from _within(top, packed)
-    yield from (Standing(None, top) for top in _parsed(_trailers(content)))
+            refuse_ambiguous(listing, HARMLESS)
+    trailers = _parsed(_trailers(content), HARMLESS_BEFORE_MORE)
+    yield from (Standing(None, top) for top in trailers)
     table = content.rfind(b"startxref")  # where there is none, all look for the objects
     if table >= 0 and not _TABLE_PLACE.match(content, table):
         raise FileRefused(Reason.DAMAGED)
@@ -111,10 +134,13 @@ def _places_of(word: bytes, content: mmap) -> Iterator[int]:
 
 def _place_of_object(content: mmap, at: int) -> _Place | None:
     """The object whose header ends with the `obj` there, if that is one."""
+    is_word = (
+        content[at + 3 : at + 4] in _AFTER_WORD and content[max(0, at - 1) : at] in _ENDS_HEADER
+    )
+    if not is_word:
+        return None
     for window in _WINDOWS:
         before = content[max(0, at - window) : at]
-        if before.endswith(b"end"):
-            return None
         header = _HEADER.search(before)
         if header:
             number, generation = map(int, header.groups())
@@ -122,9 +148,7 @@ def _place_of_object(content: mmap, at: int) -> _Place | None:
                 raise FileRefused(Reason.DAMAGED)
             start = at - len(before) + header.start()
             return _Place(number, generation, start, at + len(b"obj"))
-        if not _MAYBE_HEADER.fullmatch(before) and b"%" not in before:
-            return None
-    if _MAYBE_HEADER.fullmatch(before):
+    if _MAYBE_HEADER.search(before):
         raise FileRefused(Reason.DAMAGED)
     return None
 
@@ -177,14 +201,23 @@ def _opened(
 
 
 def _holds_objects(stream: Stream) -> bool:
-    """Some readers ask for no type (ISO 32000-1, 7.5.7)."""
-    return stream.get("/Type") == Name.ObjStm or "/First" in stream
+    """Some readers ask for no type (ISO 32000-1, 7.5.7), and some see it where others do not."""
+    if _BY_REFERENCE.search(_said(stream)):
+        raise FileRefused(Reason.DAMAGED)
+    is_typed = stream.get("/Type") == Name.ObjStm
+    if "/First" in stream and not is_typed:
+        raise FileRefused(Reason.DAMAGED)
+    return is_typed
+
+
+def _said(stream: Stream) -> bytes:
+    return stream.stream_dict.unparse(resolved=True)
 
 
 def _unpacked(stream: Stream) -> bytes:
     """What it holds, where every reader unpacks it alike."""
-    says = stream.stream_dict.unparse(resolved=True)
-    if _BY_REFERENCE.search(says) or "/DP" in stream or not _is_plainly_filtered(stream):
+    is_plain = not _BY_REFERENCE_TOO.search(_said(stream)) and "/DP" not in stream
+    if not is_plain or not _is_plainly_filtered(stream):
         raise FileRefused(Reason.DAMAGED)
     try:
         return stream.read_bytes()
@@ -222,6 +255,7 @@ def _within(stream: Stream, packed: bytes) -> Iterator[Standing]:
         not _PACKED_HEAD.fullmatch(head)
         or len(numbers) < 2 * count
         or any(start >= end for start, end in pairwise(ends))
+        or packed[first : starts[0] if starts else first].strip()
         or (count < 1 and packed.strip())
     ):
         raise FileRefused(Reason.DAMAGED)
@@ -231,14 +265,17 @@ def _within(stream: Stream, packed: bytes) -> Iterator[Standing]:
 def _trailers(content: mmap) -> list[bytes]:
     found = []
     for trailer in _TRAILER.finditer(content):
-        end = content.find(b"startxref", trailer.end())
-        found.append(content[trailer.end() : end if end >= 0 else len(content)])
+        if trailer[1] != b"<<":
+            raise FileRefused(Reason.DAMAGED)
+        most = trailer.start(1) + _MOST_TRAILER_BYTES
+        end = content.find(b"startxref", trailer.start(1), most)
+        found.append(content[trailer.start(1) : end if end >= 0 else most])
         if len(found) > MOST_REVISIONS:
             raise FileRefused(Reason.TOO_LARGE)
     return found
 
 
-def _parsed(pieces: list[bytes]) -> Iterator[Any]:
+def _parsed(pieces: list[bytes], harmless: re.Pattern[str] = HARMLESS) -> Iterator[Any]:
     """The object at the beginning of each. Their numbers are new ones, so what they refer to is
     none of theirs.
     """
@@ -252,3 +289,4 @@ def _parsed(pieces: list[bytes]) -> Iterator[Any]:
             top: Any = parsed.get_object(number, 0)
             _require_read(top, piece, 0)
             yield top
+        refuse_ambiguous(parsed, harmless)
