@@ -79,7 +79,9 @@ def looking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looking]:
 
 def _looking(folder: Path, **limits: Any) -> Iterator[Looking]:
     with asyncio.Runner() as runner:
-        looking = Looking(Inspector(limits=Limits(**limits)), runner, folder, parsing_processes())
+        looking = Looking(
+            Inspector(limits=Limits(**limits), at_once=2), runner, folder, parsing_processes()
+        )
         yield looking
         looking.inspector.close()
     assert not looking.processes

@@ -16,10 +16,8 @@ from sqlalchemy import (
 
 from roadworthy.database import Connection, json_rows
 from roadworthy.documents.attachment import COMPLIANCE_SLOTS
-from roadworthy.documents.blob import (
-    MOST_SUBMITTED_A_DAY,
-)
-from roadworthy.documents.queries import _BLOB, Blob
+from roadworthy.documents.blob import MOST_SUBMITTED_A_DAY
+from roadworthy.documents.queries import BLOB, Blob
 from roadworthy.documents.states import has_bytes, stands
 from roadworthy.documents.tables import attachments, blobs, submissions
 
@@ -135,7 +133,7 @@ def _put_in(
     now: datetime,
 ) -> None:
     here = _present(connection, profile_id, {slot: ()})[slot]
-    locked = connection.execute(_BLOB.where(blobs.c.id.in_(blob_ids)).with_for_update())
+    locked = connection.execute(BLOB.where(blobs.c.id.in_(blob_ids)).with_for_update())
     found = {row.id: Blob(*row) for row in locked}
     for position, blob_id in enumerate(blob_ids):
         if blob_id in here:

@@ -54,7 +54,8 @@ class Blob(NamedTuple):
         return self.user_id == user_id and waits and self.purged_at is None
 
 
-_BLOB = select(*(blobs.c[name] for name in Blob._fields))
+BLOB = select(*(blobs.c[name] for name in Blob._fields))
+"""Each row is a `Blob`."""
 
 
 def create_blob(
@@ -108,7 +109,7 @@ def release_blobs(connection: Connection, blob_ids: Collection[int], now: dateti
 
 def find_blob(connection: Connection, blob_id: int) -> Blob | None:
     """The blob of that id."""
-    row = connection.execute(_BLOB.where(blobs.c.id == blob_id)).first()
+    row = connection.execute(BLOB.where(blobs.c.id == blob_id)).first()
     return Blob(*row) if row else None
 
 
@@ -116,14 +117,14 @@ def find_blob_to_upload(connection: Connection, blob_id: int) -> Blob | None:
     """The blob of that id, unless it is being purged or its driver closed the account."""
     open_account = exists().where(users.c.id == blobs.c.user_id, users.c.closed_at.is_(None))
     row = connection.execute(
-        _BLOB.where(blobs.c.id == blob_id, blobs.c.purged_at.is_(None), open_account)
+        BLOB.where(blobs.c.id == blob_id, blobs.c.purged_at.is_(None), open_account)
     ).first()
     return Blob(*row) if row else None
 
 
 def find_blobs(connection: Connection, blob_ids: Collection[int]) -> dict[int, Blob]:
     """The blobs of those ids that there are."""
-    rows = connection.execute(_BLOB.where(blobs.c.id.in_(blob_ids)))
+    rows = connection.execute(BLOB.where(blobs.c.id.in_(blob_ids)))
     return {row.id: Blob(*row) for row in rows}
 
 
@@ -168,14 +169,14 @@ def size_held(connection: Connection, user_id: int) -> tuple[int, int]:
 def find_stored(connection: Connection, after: int, most: int) -> list[Blob]:
     """The next blobs whose bytes are in storage, beyond the id `after`."""
     rows = connection.execute(
-        _BLOB.where(blobs.c.id > after, has_bytes).order_by(blobs.c.id).limit(most)
+        BLOB.where(blobs.c.id > after, has_bytes).order_by(blobs.c.id).limit(most)
     )
     return [Blob(*row) for row in rows]
 
 
 def find_by_keys(connection: Connection, keys: Collection[str]) -> list[Blob]:
     """The blobs that have those keys."""
-    return [Blob(*row) for row in connection.execute(_BLOB.where(blobs.c.key.in_(keys)))]
+    return [Blob(*row) for row in connection.execute(BLOB.where(blobs.c.key.in_(keys)))]
 
 
 def size_stored(connection: Connection) -> int:

@@ -163,7 +163,9 @@ def _require_as_announced(request: Request, blob: Blob, most: int) -> None:
     if content_type != blob.content_type:
         raise Unprocessable({"content_type": [INVALID]})
     declared = request.header(b"content-length")
-    if declared is not None and blob.byte_size != int(declared) <= most:
+    if declared is None or int(declared) > most:
+        return
+    if int(declared) != blob.byte_size:
         raise Unprocessable({"byte_size": [INVALID]})
 
 

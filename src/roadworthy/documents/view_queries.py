@@ -14,9 +14,7 @@ from sqlalchemy import (
 from roadworthy.accounts import users
 from roadworthy.database import Connection, Prepared
 from roadworthy.documents.access import Subject, Viewer
-from roadworthy.documents.blob import (
-    UNKNOWN_TYPE,
-)
+from roadworthy.documents.blob import UNKNOWN_TYPE
 from roadworthy.documents.states import has_bytes, is_attached, is_submitted
 from roadworthy.documents.tables import blobs, file_views
 

@@ -49,9 +49,15 @@ class Inspector:
     it waited for its turn.
     """
 
-    def __init__(self, scanner: ClamAV | None = None, limits: Limits | None = None):
-        """`scanner`: what looks at each file as well."""
-        at_once = max(2, (os.cpu_count() or 1) // 2)
+    def __init__(
+        self,
+        scanner: ClamAV | None = None,
+        limits: Limits | None = None,
+        at_once: int = max(2, (os.cpu_count() or 1) // 2),
+    ):
+        """`scanner`: what looks at each file as well; `at_once`: files, of which one place may have
+        half.
+        """
         pages_at_once = at_once // 2
         self._scanner = scanner
         self._limits = limits or Limits()

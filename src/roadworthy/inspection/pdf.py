@@ -303,12 +303,6 @@ _ACTS_AS: dict[str, Callable[[dict[str, Any]], bool]] = {
 }
 
 
-def _refuse_data_elsewhere(stream: Stream) -> None:
-    """ISO 32000-1, 7.3.8.2: its data may be in another file."""
-    if "/F" in stream:
-        raise FileRefused(Reason.ACTIVE)
-
-
 def _decoded_size(stream: Stream) -> int:
     """How many bytes it holds; 0 when they are a picture's, or cannot be had."""
     if _name_at(dict(stream.items()), "/Subtype") == "/Image":
