@@ -48,12 +48,11 @@ HARMLESS = re.compile("|".join(_OF_STREAMS_AND_PAGES))
 HARMLESS_BEFORE_MORE = re.compile("|".join((*_OF_STREAMS_AND_PAGES, "expected endobj")))
 """And of one where more may follow an object."""
 _TWICE = re.compile("dictionary has duplicated key (/[^;]*);")
-_DECISIVE_ONCE = frozenset(
+_HARMLESS_TWICE = frozenset(
     f"/{name}"
     for name in (
-        *("S", "A", "AA", "F", "D", "FS", "EF", "JS", "URI", "XFA", "Base", "Next", "Names"),
-        *("Ref", "Type", "Subtype", "OpenAction", "AcroForm", "Root", "Encrypt", "EmbeddedFiles"),
-        *("N", "First", "Filter", "DecodeParms", "Length", "RichMediaContent", "JavaScript"),
+        *("PageMode", "PageLayout", "Lang", "Title", "Author", "Subject", "Keywords"),
+        *("Creator", "Producer", "CreationDate", "ModDate"),
     )
 )
 
@@ -64,5 +63,5 @@ def refuse_ambiguous(pdf: Pdf, harmless: re.Pattern[str]) -> None:
     """
     for warning in map(str, pdf.get_warnings()):
         twice = _TWICE.search(warning)
-        if twice[1] in _DECISIVE_ONCE if twice else not harmless.search(warning):
+        if twice[1] not in _HARMLESS_TWICE if twice else not harmless.search(warning):
             raise FileRefused(Reason.DAMAGED)

@@ -21,7 +21,7 @@ from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 from roadworthy.inspection.ambiguity import HARMLESS_AS_LISTED, refuse_ambiguous
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
-from roadworthy.inspection.standing import WHITE, Standing, everything
+from roadworthy.inspection.standing import WHITE, Standing, everything, spelt
 
 MOST_PAGES = 300
 MOST_STREAM_BYTES = 256 * 1024 * 1024
@@ -31,6 +31,7 @@ MOST_PIXELS = 200_000_000
 
 _END = b"%%EOF"
 _END_WITHIN = 1024  # as Adobe's readers ask
+_MOST_PADDING = 64 * 1024  # which some scanners leave
 
 # ISO 32000-1: 12.6.4 (actions), 12.5.6 (annotations), 7.11 (files), 12.7.8 (XFA), 13 (multimedia).
 _ACTIVE_KEYS = frozenset({"/JS", "/JavaScript", "/EmbeddedFiles", "/XFA", "/RichMedia"})
@@ -64,21 +65,20 @@ _ODD = re.compile("#(?![0-9A-Fa-f]{2})|[\0\udc80\udcff]|/QPDFFake")
 """In names, once letters that were written as numbers are read: what readers make of the rest
 differs, and pdfium takes the bytes 80 and FF for blanks. qpdf calls some keys that it cannot read a
 fake."""
+_PLAIN_NUMBER = re.compile(rb"[1-9][0-9]{0,7}")
 _NUMBERED = re.compile(rb"#([0-9a-f]{2})")
+
+_WEB = re.compile(rb"https?://", re.IGNORECASE)
+_MARK = re.compile(rb"\A(?:\xfe\xff|\xff\xfe|\xef\xbb\xbf)")
+"""Of Unicode, and how (ISO 32000-2, 7.9.2.2)."""
 
 _PIECE = 1024 * 1024
 
 
-def _spelt(text: str) -> bytes:
-    """A pattern of a name's letters, each of which may be written as `#` and its number."""
-    letters = "".join(f"(?:{letter}|(?i:#{ord(letter):02x}))" for letter in text)
-    return letters.encode()
-
-
-_ACTIONS_SPELT = b"|".join(_spelt(name[1:]) for name in sorted(_ACTIVE_ACTIONS))
+_ACTIONS_SPELT = b"|".join(spelt(name[1:]) for name in sorted(_ACTIVE_ACTIONS))
 _IN_CLEAR = re.compile(
     b"/(?:%b%b*+/(?:%b)|%b)[\\s\\0%%/<>(\\[\\]]"
-    % (_spelt("S"), WHITE, _ACTIONS_SPELT, _spelt("EmbeddedFiles"))
+    % (spelt("S"), WHITE, _ACTIONS_SPELT, spelt("EmbeddedFiles"))
 )
 
 set_qpdf_limits(
@@ -103,7 +103,8 @@ _open_an_encrypted_one()
 
 def check_pdf(file: BinaryIO, content: mmap) -> None:
     """Read all of it. Raises `FileRefused`, and whatever pikepdf raises for a damaged one."""
-    if content.rfind(_END, max(0, len(content) - _END_WITHIN)) < 0:
+    end = content[-_MOST_PADDING:].rstrip(b"\0\t\n\r ")
+    if end.rfind(_END, max(0, len(end) - _END_WITHIN)) < 0:
         raise FileRefused(Reason.DAMAGED)
     _refuse_in_clear(content)
     try:
@@ -133,7 +134,6 @@ def _check_objects(pdf: Pdf, referred: "_Referred") -> None:
 
 def _check_everything(pdf: Pdf, content: mmap, referred: "_Referred") -> None:
     """What readers may see that look for objects, not into their table."""
-    encryption = pdf.trailer["/Encrypt"].unparse() if "/Encrypt" in pdf.trailer else None
     referred.read(content)
     for each in everything(pdf, content):
         if isinstance(each, bytes):
@@ -142,8 +142,6 @@ def _check_everything(pdf: Pdf, content: mmap, referred: "_Referred") -> None:
             continue
         _check_object(each.top)
         referred.meet(each)
-        if isinstance(each.top, Dictionary | Stream) and "/Encrypt" in each.top:
-            _require_encryption(each.top, encryption)
 
 
 class _Referred:
@@ -160,7 +158,7 @@ class _Referred:
             raise FileRefused(Reason.DAMAGED)  # what it is, readers may differ in
         for name, numbers in self._as.items():
             for number in _reference_as(name).findall(content):
-                if not number:
+                if not _PLAIN_NUMBER.fullmatch(number):
                     raise FileRefused(Reason.DAMAGED)
                 numbers.add(int(number))
 
@@ -181,15 +179,8 @@ class _Referred:
 def _reference_as(name: str) -> re.Pattern[bytes]:
     """A pattern of what an entry of that name refers to: its number, none after a comment."""
     return re.compile(
-        b"/%b(?:%b*+%%|%b++([0-9]{1,10})(?:%b|%%))" % (_spelt(name), WHITE, WHITE, WHITE)
+        b"/%b(?:%b*+%%|%b++([0-9+.\\-]++)(?:%b|%%))" % (spelt(name), WHITE, WHITE, WHITE)
     )
-
-
-def _require_encryption(top: Dictionary | Stream, encryption: bytes | None) -> None:
-    """The one that is known here: with another, others might read what is not to be read here."""
-    says = (top.stream_dict if isinstance(top, Stream) else top).unparse(resolved=True)
-    if encryption is None or b"/Encrypt " + encryption not in says:
-        raise FileRefused(Reason.DAMAGED)
 
 
 def _refuse_in_clear(content: mmap | bytes) -> None:
@@ -246,14 +237,17 @@ def _refuse_active(entries: dict[str, Any]) -> None:
         or _name_at(entries, "/Subtype") in _ACTIVE_TYPES
         or (_name_at(entries, "/S") == "/Thread" and "/F" in entries)
         or any(map(acts, _readings(entries.get("/URI"))))
-        or any(map(acts, _readings(entries.get("/Base"))))
+        or ("/Base" in entries and not _WEB.match(_bytes(entries["/Base"])))
         or any(acts_as(_entries(entries.get(f"/{name}"))) for name, acts_as in _ACTS_AS.items())
     ):
         raise FileRefused(Reason.ACTIVE)
 
 
 def _name_at(entries: dict[str, Any], key: str) -> str:
+    """A text is read as one by some."""
     value = entries.get(key)
+    if isinstance(value, String):
+        return "/" + _bytes(value).decode("latin-1")
     return _text(value) if isinstance(value, Name) else ""
 
 
@@ -262,19 +256,23 @@ def _readings(value: Any) -> list[str]:
     if isinstance(value, Name):
         return [_text(value).removeprefix("/")]
     if isinstance(value, String):
-        return [_text(value), bytes(value).decode("latin-1")]
+        unmarked = _MARK.sub(b"", _bytes(value))
+        wide = _bytes(value)[:2]
+        letters = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le"}.get(wide, "utf-8")
+        return [unmarked.decode(letters, "replace"), unmarked.decode("latin-1")]
     return []
 
 
-def _text(value: Name | String) -> str:
-    """Of a text, nothing where it is not in the letters that it says it is in."""
+def _bytes(value: Any) -> bytes:
+    return bytes(value) if isinstance(value, String) else b""
+
+
+def _text(name: Name) -> str:
     try:
-        return str(value)
+        return str(name)
     except UnicodeDecodeError:
-        if isinstance(value, String):
-            return ""
-        name = _NUMBERED.sub(lambda found: bytes.fromhex(found[1].decode()), value.unparse())
-        return name.decode(errors="surrogateescape")  # as pikepdf has it for keys
+        spelt_out = _NUMBERED.sub(lambda found: bytes.fromhex(found[1].decode()), name.unparse())
+        return spelt_out.decode(errors="surrogateescape")  # as pikepdf has it for keys
 
 
 def _does_more_than_show(action: dict[str, Any]) -> bool:

@@ -17,17 +17,27 @@ _NOT_KEPT = re.compile(r"\\d\b", re.IGNORECASE)
 
 # Office's own of `ms-` open a document, as a link to it does.
 _SCRIPT = re.compile(
-    r"(?:javascript|vbscript|vnd\.sun\.star\.(?:script|expand)|search(?:-ms)?|shell|jar"
-    r"|view-source|ms-(?!word:|excel:|powerpoint:)[\w.\-]+):|macro:/|data:text/html",
+    r"(?:javascript|livescript|mocha|vbscript|vnd\.sun\.star\.(?:script|expand)|search(?:-ms)?|shell"
+    r"|jar|view-source|data|feed|url|mk|res|ssh|ms-(?!word:|excel:|powerpoint:)[\w.\-]+):|macro:/",
     re.IGNORECASE,
 )
-# Not `.com`: editors make a file of an address that somebody wrote without its scheme.
+# Not `.com`, and without a scheme nothing that is a domain's end too: editors make a file of an
+# address that somebody wrote without its scheme.
+_PROGRAMS = (
+    "bat|chm|cmd|cpl|exe|hta|jar|jnlp|jse|lnk|msc|msi|msp|pif|ps1|reg|scf|scr|vbe|vbs|wsc|wsf|wsh"
+)
+_PROGRAMS_IN_FILES = (
+    "app|appinstaller|application|appref-ms|command|desktop|diagcab|dmg|fileloc|gadget|img|inetloc"
+    "|iso|jse?|library-ms|msix|pkg|pyw?|rdp|scpt|sct|settingcontent-ms|sh|terminal|url|vb|vhdx?"
+    "|webloc|workflow|ws|xbap|xll"
+)
 _PROGRAM = re.compile(
-    r"(?:file:|[a-z]:/|//).*\.(?:app|application|appref-ms|bat|chm|cmd|command|cpl|desktop|exe"
-    r"|hta|iso|jar|jse?|library-ms|lnk|msc|msi|msix|pif|ps1|py|reg|scf|scr|settingcontent-ms|sh|url"
-    r"|vb|vbe|vbs|wsf|wsh)[. ]*(?:[:?#].*)?",
+    rf"(?:(?:file:|[a-z]:/|//).*\.(?:{_PROGRAMS}|{_PROGRAMS_IN_FILES})|[^:]*\.(?:{_PROGRAMS}))"
+    r"(?![a-z0-9]).*",
     re.IGNORECASE | re.DOTALL,
 )
+_MOST_OF_LINK = 65_536
+"""No system opens one that is longer."""
 
 
 def reaches_out(target: str) -> bool:
@@ -58,8 +68,9 @@ def field_reaches_out(instruction: str) -> bool:
 
 def acts(target: str) -> bool:
     """Whether who follows a link to `target` runs something."""
-    target = _plain(target)
-    return bool(_SCRIPT.match(target) or _PROGRAM.fullmatch(target))
+    seen = unquote(target[:_MOST_OF_LINK])
+    readings = {_plain(seen), _plain(seen.partition("\0")[0])}  # some read to a NUL
+    return any(_SCRIPT.match(each) or _PROGRAM.match(each) for each in readings)
 
 
 def _plain(target: str) -> str:

@@ -23,23 +23,36 @@ from roadworthy.inspection.ambiguity import (
 )
 from roadworthy.inspection.refusals import FileRefused, Reason
 
+
+def spelt(text: str) -> bytes:
+    """A pattern of a name's letters, each of which may be written as `#` and its number."""
+    letters = "".join(f"(?:{letter}|(?i:#{ord(letter):02x}))" for letter in text)
+    return letters.encode()
+
+
 WHITE = rb"[\0\t\n\f\r ]"
 """A pattern of white space (ISO 32000-1, 7.2.2). Comments may stand there too, and in no document
 that we know do: what they would hide here is refused."""
 _HEADER = re.compile(
     rb"(?<![0-9+\-.#\x80\xff])([0-9]{1,10})%b++([0-9]{1,10})%b++\Z" % (WHITE, WHITE)
 )
-_WINDOWS = (64, 4096)
-"""How far back a header is looked for: what has a longer one is no document's."""
-_MAYBE_HEADER = re.compile(rb"(?:\A|[0-9+\-.]|%[^\r\n]*[\r\n])[\0\t\n\f\r \x80\xff]*\Z")
-_ENDS_HEADER = b"\0\t\n\f\r \x80\xff0123456789+-."
+_MOST_HEADER = 64
+"""What has a longer one is no document's."""
+_MAYBE_WHITE = b"\0\t\n\f\r \x80\xff"
+_ENDS_NUMBER = b"0123456789+-."
 _AFTER_WORD = b"\0\t\n\f\r ()<>[]{}/%\x80\xff"
 _SPELT_HEADER = re.compile(
     rb"[\0\t\n\f\r 0-9](?:#6[fF](?:b|#62)(?:j|#6[aA])|o#62(?:j|#6[aA])|ob#6[aA])"
 )
 _NULL = re.compile(WHITE + rb"*+(?:null|endobj)\b")
 _TRAILER = re.compile(rb"trailer" + WHITE + rb"*+(<<|[%\x80\xff])")
-_TABLE_PLACE = re.compile(rb"startxref" + WHITE + rb"++[0-9]+(?:[\0\t\n\f\r %]|\Z)")
+_TABLE_PLACE = re.compile(rb"startxref[\t\n\r ]++[0-9]+(?:[\t\n\r %]|\Z)")
+_STREAM = re.compile(rb"stream\r?\n")
+_ENDSTREAM = re.compile(WHITE + rb"*+endstream")
+_BEGINS = re.compile(b"/" + spelt("Root"))
+_ENCRYPTS = re.compile(
+    b"/%b(?:%b++([0-9]{1,10})%b|(?![A-Za-z]))" % (spelt("Encrypt"), WHITE, WHITE)
+)
 _PACKED_HEAD = re.compile(rb"[\0\t\n\f\r 0-9]*")
 _NUMBERS = re.compile(rb"[0-9]+")
 _BY_REFERENCE = re.compile(rb"/(?:N|First|Type) [0-9]+ [0-9]+ R")
@@ -50,7 +63,7 @@ MOST_REVISIONS = 100
 MOST_LISTED = 5 * MOST_OBJECTS
 """More is no document."""
 MOST_PACKED_BYTES = 256 * 1024 * 1024
-_MOST_TRAILER_BYTES = 64 * 1024
+_MOST_TRAILER_BYTES = _MOST_LINE = 64 * 1024
 _HIGHEST_NUMBER, _HIGHEST_GENERATION = 8_388_607, 65_535  # ISO 32000-1, annex C.2, and 7.5.4
 _PREDICTORS = frozenset({1, *range(10, 16)})
 
@@ -83,8 +96,34 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
     if _SPELT_HEADER.search(content):
         raise FileRefused(Reason.DAMAGED)
     revisions = _revisions(content)
+    trailers, size = _trailers(content), 0
+    for place, top in _objects(pdf, content, revisions):
+        yield Standing(place.number, top)
+        if not isinstance(top, Stream):
+            continue
+        if top.get("/Type") == Name.XRef:
+            trailers.append(_dictionary_at(place.after, content))
+        elif _holds_objects(top):
+            _require_as_long_as_said(top, content, place.after)
+            packed = _unpacked(top)
+            size += len(packed)
+            if size > MOST_PACKED_BYTES:
+                raise FileRefused(Reason.TOO_LARGE)
+            yield packed
+            yield from _within(top, packed)
+    for trailer, top in zip(trailers, _parsed(trailers, HARMLESS_BEFORE_MORE), strict=True):
+        _require_same_encryption(pdf, trailer, top)
+        yield Standing(None, top)
     _require_one_encryption(pdf, revisions)
-    size = 0
+    table = content.rfind(b"startxref")  # where there is none, all look for the objects
+    if table >= 0 and not _TABLE_PLACE.match(content, table):
+        raise FileRefused(Reason.DAMAGED)
+
+
+def _objects(
+    pdf: Pdf, content: mmap, revisions: dict[int, list[_Place]]
+) -> Iterator[tuple[_Place, Any]]:
+    """First the last of each number, then those before them, and so on."""
     ages = max(map(len, revisions.values()), default=0)
     if ages * len(revisions) > MOST_LISTED:
         raise FileRefused(Reason.TOO_LARGE)
@@ -94,20 +133,8 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
             for place in (each for each in places if len(revisions[each.number]) > age):
                 top: Any = listing.get_object(place.number, place.generation)
                 _require_read(top, content, place.after)
-                yield Standing(place.number, top)
-                if isinstance(top, Stream) and _holds_objects(top):
-                    packed = _unpacked(top)
-                    size += len(packed)
-                    if size > MOST_PACKED_BYTES:
-                        raise FileRefused(Reason.TOO_LARGE)
-                    yield packed
-                    yield from _within(top, packed)
+                yield place, top
             refuse_ambiguous(listing, HARMLESS)
-    trailers = _parsed(_trailers(content), HARMLESS_BEFORE_MORE)
-    yield from (Standing(None, top) for top in trailers)
-    table = content.rfind(b"startxref")  # where there is none, all look for the objects
-    if table >= 0 and not _TABLE_PLACE.match(content, table):
-        raise FileRefused(Reason.DAMAGED)
 
 
 def _revisions(content: mmap) -> dict[int, list[_Place]]:
@@ -134,32 +161,68 @@ def _places_of(word: bytes, content: mmap) -> Iterator[int]:
 
 def _place_of_object(content: mmap, at: int) -> _Place | None:
     """The object whose header ends with the `obj` there, if that is one."""
-    is_word = (
-        content[at + 3 : at + 4] in _AFTER_WORD and content[max(0, at - 1) : at] in _ENDS_HEADER
-    )
-    if not is_word:
+    if content[at + 3 : at + 4] not in _AFTER_WORD:
         return None
-    for window in _WINDOWS:
-        before = content[max(0, at - window) : at]
-        header = _HEADER.search(before)
-        if header:
-            number, generation = map(int, header.groups())
-            if number > _HIGHEST_NUMBER or generation > _HIGHEST_GENERATION:
-                raise FileRefused(Reason.DAMAGED)
-            start = at - len(before) + header.start()
-            return _Place(number, generation, start, at + len(b"obj"))
-    if _MAYBE_HEADER.search(before):
+    before = content[max(0, at - _MOST_HEADER) : at]
+    header = _HEADER.search(before)
+    if not header:
+        _require_no_header(content, before, at)
+        return None
+    number, generation = map(int, header.groups())
+    if number > _HIGHEST_NUMBER or generation > _HIGHEST_GENERATION:
         raise FileRefused(Reason.DAMAGED)
-    return None
+    return _Place(number, generation, at - len(before) + header.start(), at + len(b"obj"))
+
+
+def _require_no_header(content: mmap, before: bytes, at: int) -> None:
+    """For no reader: after a number written otherwise, a comment, or too much white space."""
+    last = before.rstrip(_MAYBE_WHITE)
+    begins_line = b"\n" in before[len(last) :] or b"\r" in before[len(last) :]
+    if not last or last[-1] in _ENDS_NUMBER or (begins_line and _is_after_comment(content, at)):
+        raise FileRefused(Reason.DAMAGED)
+
+
+def _is_after_comment(content: mmap, at: int) -> bool:
+    """Whether the line before may be one, or end with one."""
+    lines = content[max(0, at - _MOST_LINE) : at].rstrip(_MAYBE_WHITE)
+    line = lines[max(lines.rfind(b"\n"), lines.rfind(b"\r")) + 1 :]
+    return b"%" in line or len(line) == _MOST_LINE
+
+
+def _dictionary_at(start: int, content: mmap) -> bytes:
+    """Of the stream that begins there."""
+    return content[start : start + _MOST_TRAILER_BYTES].partition(b"stream")[0]
 
 
 def _require_one_encryption(pdf: Pdf, revisions: dict[int, list[_Place]]) -> None:
     """Else others might decipher what is not to be read here."""
     encryption = pdf.trailer.get("/Encrypt")
-    if encryption is None or not encryption.is_indirect:
-        return
-    if len(revisions.get(encryption.objgen[0], ())) > 1:
+    if encryption is not None and len(revisions.get(encryption.objgen[0], ())) > 1:
         raise FileRefused(Reason.DAMAGED)
+
+
+def _require_same_encryption(pdf: Pdf, trailer: bytes, read: Any) -> None:
+    """Of a trailer that a reader can begin with, or that names one: with another encryption, or
+    none, it might see what is not seen here.
+    """
+    encryption = pdf.trailer.get("/Encrypt")
+    named = _ENCRYPTS.findall(trailer)
+    if not named and (encryption is None or not _BEGINS.search(trailer)):
+        return
+    if encryption is None or len(named) > 1 or _first_id(read) != _first_id(pdf.trailer):
+        raise FileRefused(Reason.DAMAGED)
+    if encryption.is_indirect:
+        is_same = named == [b"%d" % encryption.objgen[0]]
+    else:
+        is_same = named == [b""] and read["/Encrypt"].unparse() == encryption.unparse()
+    if not is_same:
+        raise FileRefused(Reason.DAMAGED)
+
+
+def _first_id(trailer: Any) -> bytes:
+    """From which, with the password, comes the key (ISO 32000-1, 7.6.3.3)."""
+    found = trailer.get("/ID") if isinstance(trailer, pikepdf.Dictionary) else None
+    return bytes(found[0]) if isinstance(found, pikepdf.Array) and len(found) else b""
 
 
 def _require_read(top: object, content: mmap | bytes, after: int) -> None:
@@ -204,7 +267,7 @@ def _holds_objects(stream: Stream) -> bool:
     """Some readers ask for no type (ISO 32000-1, 7.5.7), and some see it where others do not."""
     if _BY_REFERENCE.search(_said(stream)):
         raise FileRefused(Reason.DAMAGED)
-    is_typed = stream.get("/Type") == Name.ObjStm
+    is_typed = bool(stream.get("/Type") == Name.ObjStm)
     if "/First" in stream and not is_typed:
         raise FileRefused(Reason.DAMAGED)
     return is_typed
@@ -212,6 +275,16 @@ def _holds_objects(stream: Stream) -> bool:
 
 def _said(stream: Stream) -> bytes:
     return stream.stream_dict.unparse(resolved=True)
+
+
+def _require_as_long_as_said(stream: Stream, content: mmap, after: int) -> None:
+    """Else readers end it where it says, or where its end stands."""
+    begins = _STREAM.search(content, after)
+    length: Any = stream.get("/Length")
+    if not begins or not isinstance(length, int):
+        raise FileRefused(Reason.DAMAGED)
+    if not _ENDSTREAM.match(content, begins.end() + length):
+        raise FileRefused(Reason.DAMAGED)
 
 
 def _unpacked(stream: Stream) -> bytes:
