@@ -97,6 +97,10 @@ def test_a_file_is_what_its_bytes_say(looking: Looking, row: Taken) -> None:
     assert looking.inspect(row.make()) == row.content_type
 
 
+def test_blanks_after_the_end_of_a_pdf_do_no_harm(looking: Looking) -> None:
+    assert looking.inspect(pdf() + bytes(4096)) == "application/pdf"
+
+
 @pytest.mark.parametrize("row", REFUSED, ids=[row.name for row in REFUSED])
 def test_a_file_is_refused(looking: Looking, row: Refused) -> None:
     assert looking.refusal(row.make()) == row.reason

@@ -181,6 +181,11 @@ TAKEN = [
     Taken("a PDF with a font named AA", lambda: pdf(_font_named_aa), PDF),
     Taken("a PDF that nobody may print, and all may read", _for_owners_only, PDF),
     Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
+    Taken(
+        "a PDF with links to a site of its own",
+        lambda: pdf(in_root("/URI", lambda _: Dictionary(Base=String("https://example.com/")))),
+        PDF,
+    ),
     Taken("a PDF that was saved again, with what was before", _saved_again, PDF),
     Taken(
         "a PDF without a table",
@@ -497,12 +502,24 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
             "file:///a.SH?b",
             "c:\\a.exe",
             "\\\\host\\share\\a.settingcontent-ms",
+            "file:///c:/a.exe\0.txt",
+            "file:///c:/a.exe%00.txt",
+            "../a.exe",
+            "url:javascript:a",
             "search:query=a",
             "data:text/html,a",
             "view-source:javascript:a",
         )
     ),
     ("a link to a place in a program", in_link(action("/URI", URI=String("file:///c:/a.exe#a")))),
+    (
+        "a link with no letter in it",
+        in_link(action("/URI", URI=String(b"\xef\xbb\xbfjavascript:\xff"))),
+    ),
+    (
+        "links that a folder is put before",
+        in_root("/URI", lambda _: Dictionary(Base=String("file:///c:/"))),
+    ),
     (
         "links that a script is put before",
         in_root("/URI", lambda _: Dictionary(Base=String("javascript:"))),
@@ -578,6 +595,7 @@ BESIDE_THE_TABLE = {
         b"1 0 obj\n<</Type/Catalog/Pages 2 0 R/Open#41ction 9 0 R>>\nendobj\n",
         b"9 0 obj\n<</S/URI/URI(https://a)>>\nendobj\n",
     ),
+    "a program started by a text": _beside(b"9 0 obj\n<</S(Launch)/F(a)>>\nendobj\n"),
     "something as a page is seen": _beside(
         b"8 0 obj\n<</Type/Page/AA 9 0 R>>\nendobj\n",
         _stream_of_objects({9: b"<</O 10 0 R>>", 10: b"<</S/URI/URI(https://a)>>"}),
@@ -660,6 +678,24 @@ READ_IN_TWO_WAYS = {
     "a type that is elsewhere": _beside(
         b"62 0 obj\n/ObjStm\nendobj\n50 0 obj\n<</Type 62 0 R/N 1/First 4/Length 9>>\n"
         b"stream\n9 0 <<>> \nendstream\nendobj\n62 0 obj\nnull\nendobj\n"
+    ),
+    "an object after a very long comment": _beside(
+        b"9 0%" + b"x" * 5000 + b"\nobj\n<<>>\nendobj\n"
+    ),
+    **{
+        f"an opening by the number {number!r}": _beside(
+            b"1 0 obj\n<</Type/Catalog/OpenAction %b 0 R>>\nendobj\n" % number
+        )
+        for number in (b"00000000009", b"+9", b"9.0")
+    },
+    "what is on a page given twice": raw_pdf(
+        _CATALOGUE, _PAGES, _PAGE[:-2] + b"/Annots[]/Annots[]>>"
+    ),
+    "objects in a stream that is longer than it says": _beside(
+        b"50 0 obj\n<</Type/ObjStm/N 1/First 4/Length 7>>\nstream\n9 0 <<>>\nendstream\nendobj\n"
+    ),
+    "a trailer without the file's encryption": (
+        pdf(encryption=_FOR_ALL) + b"trailer<</Root 1 0 R/Size 9>>\n%%EOF\n"
     ),
     "a comment before what opens it": _beside(
         b"1 0 obj\n<</Type/Catalog/OpenAction%\n9 0 R>>\nendobj\n"
