@@ -684,7 +684,7 @@ READ_IN_TWO_WAYS = {
     ),
     **{
         f"an opening by the number {number!r}": _beside(
-            b"1 0 obj\n<</Type/Catalog/OpenAction %b 0 R>>\nendobj\n" % number
+            b"8 0 obj\n<</Type/Catalog/Pages 2 0 R/OpenAction %b 0 R>>\nendobj\n" % number
         )
         for number in (b"00000000009", b"+9", b"9.0")
     },
