@@ -27,9 +27,9 @@ from tests.support.waiting import wait_until
 Start = Callable[..., Service]
 Connect = Callable[[str], Client]
 
-KILLS = 100 if SOAK else 10
-CUTS = 500 if SOAK else 40
-OUTAGES = 50 if SOAK else 5
+KILLS = 100 if SOAK else 6
+CUTS = 500 if SOAK else 25
+OUTAGES = 50 if SOAK else 3
 
 
 def hold_everything_answered(
