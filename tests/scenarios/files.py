@@ -84,6 +84,7 @@ def _font_named_aa(made: Pdf) -> None:
     made.pages[0].Resources = Dictionary(Font=Dictionary(AA=font))
 
 
+_COMMENT = '<?xml version="1.0"?><body xmlns="http://www.w3.org/1999/xhtml"><p>Signed.</p></body>'
 _CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>"
 _PAGES = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
 _PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>"
@@ -181,6 +182,16 @@ TAKEN = [
     Taken("a PDF with a font named AA", lambda: pdf(_font_named_aa), PDF),
     Taken("a PDF that nobody may print, and all may read", _for_owners_only, PDF),
     Taken("a PDF that was changed later", lambda: pdf() + b"\n% and so on\n%%EOF\n", PDF),
+    Taken(
+        "a PDF with a comment by Acrobat",
+        lambda: pdf(in_annotation("/Text", RC=String(_COMMENT), Contents=String("a"))),
+        PDF,
+    ),
+    Taken(
+        "a PDF with a link in wide letters",
+        lambda: pdf(in_link(action("/URI", URI=String("https://example.com/\u4e2d")))),
+        PDF,
+    ),
     Taken(
         "a PDF with links to a site of its own",
         lambda: pdf(in_root("/URI", lambda _: Dictionary(Base=String("https://example.com/")))),
@@ -506,7 +517,7 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
             "file:///c:/a.exe%00.txt",
             "../a.exe",
             "url:javascript:a",
-            "search:query=a",
+            "search:query=\u4e2d",
             "data:text/html,a",
             "view-source:javascript:a",
         )

@@ -4,6 +4,7 @@ A PDF that opens without a password is taken even when it forbids printing or co
 (ISO 32000-1, 7.6.3.1: an empty user password), as certificates by mail often do.
 """
 
+import codecs
 import contextlib
 import io
 import re
@@ -71,6 +72,10 @@ _NUMBERED = re.compile(rb"#([0-9a-f]{2})")
 _WEB = re.compile(rb"https?://", re.IGNORECASE)
 _MARK = re.compile(rb"\A(?:\xfe\xff|\xff\xfe|\xef\xbb\xbf)")
 """Of Unicode, and how (ISO 32000-2, 7.9.2.2)."""
+
+_LETTERS = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le"}
+for _letters in _LETTERS.values():
+    codecs.lookup(_letters)  # which loads it: a confined process can load nothing more
 
 _PIECE = 1024 * 1024
 
@@ -257,8 +262,7 @@ def _readings(value: Any) -> list[str]:
         return [_text(value).removeprefix("/")]
     if isinstance(value, String):
         unmarked = _MARK.sub(b"", _bytes(value))
-        wide = _bytes(value)[:2]
-        letters = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le"}.get(wide, "utf-8")
+        letters = _LETTERS.get(_bytes(value)[:2], "utf-8")
         return [unmarked.decode(letters, "replace"), unmarked.decode("latin-1")]
     return []
 
