@@ -515,6 +515,8 @@ ACTIVE_PDFS: list[tuple[str, Callable[[Pdf], None]]] = [
             "\\\\host\\share\\a.settingcontent-ms",
             "file:///c:/a.exe\0.txt",
             "file:///c:/a.exe%00.txt",
+            "file:///c:/a.exeabc\x04",
+            "java\x1ben\x1bscript:a",
             "../a.exe",
             "url:javascript:a",
             "search:query=\u4e2d",
@@ -707,6 +709,26 @@ READ_IN_TWO_WAYS = {
     ),
     "a trailer without the file's encryption": (
         pdf(encryption=_FOR_ALL) + b"trailer<</Root 1 0 R/Size 9>>\n%%EOF\n"
+    ),
+    "a stream of objects that calls itself a table": _beside(
+        b"50 0 obj\n<</Type/XRef/Size 4/N 1/First 4/Length 8>>\n"
+        b"stream\n9 0 <<>>\nendstream\nendobj\n"
+    ),
+    "a table that does not say it is one": _beside(
+        b"50 0 obj\n<</W[1 1 1]/Root 1 0 R/Length 3>>\nstream\nabc\nendstream\nendobj\n"
+    ),
+    "a table that says so in numbers": _beside(
+        b"50 0 obj\n<</Type/X#52ef/W[1 1 1]/Root 1 0 R/Length 3>>\nstream\nabc\nendstream\nendobj\n"
+    ),
+    **{
+        f"ciphers by {cf!r}": pdf(encryption=_FOR_ALL).replace(b"/CFM /AESV3", cf)
+        for cf in (b"/CFM /V2   ", b"/CFM(AESV3)", b"/XFM /AESV3")
+    },
+    "what is ciphered by no filter": pdf(encryption=_FOR_ALL).replace(
+        b"/StrF /StdCF", b"/StrF(StdCF)"
+    ),
+    "what is ciphered for another generation": pdf(encryption=_FOR_ALL).replace(
+        b"\n3 0 obj", b"\n3 1 obj"
     ),
     "a comment before what opens it": _beside(
         b"1 0 obj\n<</Type/Catalog/OpenAction%\n9 0 R>>\nendobj\n"

@@ -19,7 +19,7 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
-from roadworthy.inspection.ambiguity import HARMLESS_AS_LISTED, refuse_ambiguous
+from roadworthy.inspection.ambiguity import HARMLESS, HARMLESS_AS_LISTED, refuse_ambiguous
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
 from roadworthy.inspection.standing import WHITE, Standing, everything, spelt
@@ -73,6 +73,8 @@ _WEB = re.compile(rb"https?://", re.IGNORECASE)
 _MARK = re.compile(rb"\A(?:\xfe\xff|\xff\xfe|\xef\xbb\xbf)")
 """Of Unicode, and how (ISO 32000-2, 7.9.2.2)."""
 
+_BLOCK = 16
+"""Of AES: some readers take as many bytes for padding as the last says, whatever stands there."""
 _LETTERS = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le"}
 for _letters in _LETTERS.values():
     codecs.lookup(_letters)  # which loads it: a confined process can load nothing more
@@ -118,7 +120,8 @@ def check_pdf(file: BinaryIO, content: mmap) -> None:
             _check_objects(pdf, referred)
             if qpdf_limit_errors():  # of this process, which sees no other file
                 raise FileRefused(Reason.TOO_LARGE)
-            refuse_ambiguous(pdf, HARMLESS_AS_LISTED)
+            # Of which object it is depends how it is deciphered.
+            refuse_ambiguous(pdf, HARMLESS if pdf.is_encrypted else HARMLESS_AS_LISTED)
             _check_pages(pdf)
             _check_everything(pdf, content, referred)
             referred.require_harmless()
@@ -263,7 +266,12 @@ def _readings(value: Any) -> list[str]:
     if isinstance(value, String):
         unmarked = _MARK.sub(b"", _bytes(value))
         letters = _LETTERS.get(_bytes(value)[:2], "utf-8")
-        return [unmarked.decode(letters, "replace"), unmarked.decode("latin-1")]
+        padded = unmarked[-1] if unmarked and unmarked[-1] <= _BLOCK else 0
+        return [
+            text
+            for seen in (unmarked, unmarked[: len(unmarked) - padded])
+            for text in (seen.decode(letters, "replace"), seen.decode("latin-1"))
+        ]
     return []
 
 

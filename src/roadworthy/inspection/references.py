@@ -36,6 +36,8 @@ _PROGRAM = re.compile(
     r"(?![a-z0-9]).*",
     re.IGNORECASE | re.DOTALL,
 )
+_LANGUAGE = re.compile("\x1b[^\x1b]{0,8}\x1b")
+"""Of what follows (ISO 32000-1, 7.9.2.2): nothing that is seen."""
 _MOST_OF_LINK = 65_536
 """No system opens one that is longer."""
 
@@ -68,7 +70,7 @@ def field_reaches_out(instruction: str) -> bool:
 
 def acts(target: str) -> bool:
     """Whether who follows a link to `target` runs something."""
-    seen = unquote(target[:_MOST_OF_LINK])
+    seen = _LANGUAGE.sub("", unquote(target[:_MOST_OF_LINK]))
     readings = {_plain(seen), _plain(seen.partition("\0")[0])}  # some read to a NUL
     return any(_SCRIPT.match(each) or _PROGRAM.match(each) for each in readings)
 

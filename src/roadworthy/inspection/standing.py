@@ -47,6 +47,9 @@ _SPELT_HEADER = re.compile(
 _NULL = re.compile(WHITE + rb"*+(?:null|endobj)\b")
 _TRAILER = re.compile(rb"trailer" + WHITE + rb"*+(<<|[%\x80\xff])")
 _TABLE_PLACE = re.compile(rb"startxref[\t\n\r ]++[0-9]+(?:[\t\n\r %]|\Z)")
+_SPELT_NAME = re.compile(rb"/[A-Za-z0-9]*#")
+_OF_TABLES = frozenset({"/W", "/Root", "/Index", "/Encrypt"})
+_OF_OBJECTS = frozenset({"/First"})
 _STREAM = re.compile(rb"stream\r?\n")
 _ENDSTREAM = re.compile(WHITE + rb"*+endstream")
 _BEGINS = re.compile(b"/" + spelt("Root"))
@@ -65,6 +68,7 @@ MOST_LISTED = 5 * MOST_OBJECTS
 MOST_PACKED_BYTES = 256 * 1024 * 1024
 _MOST_TRAILER_BYTES = _MOST_LINE = 64 * 1024
 _HIGHEST_NUMBER, _HIGHEST_GENERATION = 8_388_607, 65_535  # ISO 32000-1, annex C.2, and 7.5.4
+_CIPHERS = {4: (Name.V2, Name.AESV2), 5: (Name.AESV3,)}
 _PREDICTORS = frozenset({1, *range(10, 16)})
 
 _ROOT = b"<</Type/Catalog/Pages<</Type/Pages/Kids[]/Count 0>>>>"
@@ -101,9 +105,12 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
         yield Standing(place.number, top)
         if not isinstance(top, Stream):
             continue
-        if top.get("/Type") == Name.XRef:
+        is_table, holds_objects = _is_typed(top, Name.XRef, _OF_TABLES), _holds_objects(top)
+        if is_table or holds_objects:
+            _require_plain_names(_dictionary_at(place.after, content))
+        if is_table:
             trailers.append(_dictionary_at(place.after, content))
-        elif _holds_objects(top):
+        if holds_objects:
             _require_as_long_as_said(top, content, place.after)
             packed = _unpacked(top)
             size += len(packed)
@@ -197,8 +204,29 @@ def _dictionary_at(start: int, content: mmap) -> bytes:
 def _require_one_encryption(pdf: Pdf, revisions: dict[int, list[_Place]]) -> None:
     """Else others might decipher what is not to be read here."""
     encryption = pdf.trailer.get("/Encrypt")
-    if encryption is not None and len(revisions.get(encryption.objgen[0], ())) > 1:
+    if encryption is None:
+        return
+    if len(revisions.get(encryption.objgen[0], ())) > 1 or not _is_plain(encryption):
         raise FileRefused(Reason.DAMAGED)
+    if any(place.generation for places in revisions.values() for place in places):
+        raise FileRefused(Reason.DAMAGED)  # of which readers make different keys
+
+
+def _is_plain(encryption: Any) -> bool:
+    """Whether all readers decipher the same in the same way (ISO 32000-1, 7.6.5)."""
+    version, named = encryption.get("/V"), encryption.get("/StmF")
+    if encryption.get("/Filter") != Name.Standard:
+        return False
+    if version in {1, 2}:
+        return "/CF" not in encryption
+    filters = encryption.get("/CF")
+    if version not in _CIPHERS or not isinstance(filters, pikepdf.Dictionary):
+        return False
+    if not isinstance(named, Name) or named == Name.Identity or "/Identity" in filters:
+        return False
+    how = filters.get(str(named))
+    is_known = isinstance(how, pikepdf.Dictionary) and how.get("/CFM") in _CIPHERS[version]
+    return is_known and encryption.get("/StrF") == named
 
 
 def _require_same_encryption(pdf: Pdf, trailer: bytes, read: Any) -> None:
@@ -267,10 +295,21 @@ def _holds_objects(stream: Stream) -> bool:
     """Some readers ask for no type (ISO 32000-1, 7.5.7), and some see it where others do not."""
     if _BY_REFERENCE.search(_said(stream)):
         raise FileRefused(Reason.DAMAGED)
-    is_typed = bool(stream.get("/Type") == Name.ObjStm)
-    if "/First" in stream and not is_typed:
+    return _is_typed(stream, Name.ObjStm, _OF_OBJECTS)
+
+
+def _is_typed(stream: Stream, name: Name, keys: frozenset[str]) -> bool:
+    """As it has to be with one of `keys`: some readers go by these."""
+    is_typed = bool(stream.get("/Type") == name)
+    if not is_typed and not keys.isdisjoint(stream.keys()):
         raise FileRefused(Reason.DAMAGED)
     return is_typed
+
+
+def _require_plain_names(dictionary: bytes) -> None:
+    """What is spelt in numbers, not all readers know."""
+    if _SPELT_NAME.search(dictionary):
+        raise FileRefused(Reason.DAMAGED)
 
 
 def _said(stream: Stream) -> bytes:
@@ -281,7 +320,7 @@ def _require_as_long_as_said(stream: Stream, content: mmap, after: int) -> None:
     """Else readers end it where it says, or where its end stands."""
     begins = _STREAM.search(content, after)
     length: Any = stream.get("/Length")
-    if not begins or not isinstance(length, int):
+    if not begins or b"(" in content[after : begins.start()] or not isinstance(length, int):
         raise FileRefused(Reason.DAMAGED)
     if not _ENDSTREAM.match(content, begins.end() + length):
         raise FileRefused(Reason.DAMAGED)
