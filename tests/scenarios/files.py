@@ -730,6 +730,17 @@ READ_IN_TWO_WAYS = {
     "what is ciphered for another generation": pdf(encryption=_FOR_ALL).replace(
         b"\n3 0 obj", b"\n3 1 obj"
     ),
+    "a place whose last number is cut": _holding(
+        b"/N 2/First 7", b"7 0 8 1" + b"5 (xxxxxxxxxxxx<<>>)"
+    ),
+    "a number too high, in a stream of objects": _holding(b"/N 1/First 13", b"4294967304 0 <<>>"),
+    "objects unpacked by a number elsewhere": _beside(
+        _stream_of_objects({9: b"<<>>"}).replace(
+            b"/FlateDecode", b"/FlateDecode/DecodeParms<</Columns 8 0 R>>"
+        )
+    ),
+    "a catalogue outside any object": _beside(b"<</Root<</Type/Catalog>>>>\n"),
+    "an encryption outside any trailer": _beside(b"<</Encrypt 9 0 R>>\n"),
     "a comment before what opens it": _beside(
         b"1 0 obj\n<</Type/Catalog/OpenAction%\n9 0 R>>\nendobj\n"
     ),

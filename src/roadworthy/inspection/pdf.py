@@ -20,9 +20,10 @@ from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 from pikepdf.settings import qpdf_limit_errors, set_qpdf_limits
 
 from roadworthy.inspection.ambiguity import HARMLESS, HARMLESS_AS_LISTED, refuse_ambiguous
+from roadworthy.inspection.lexical import WHITE, spelt
 from roadworthy.inspection.references import acts
 from roadworthy.inspection.refusals import FileRefused, Reason
-from roadworthy.inspection.standing import WHITE, Standing, everything, spelt
+from roadworthy.inspection.standing import Standing, everything
 
 MOST_PAGES = 300
 MOST_STREAM_BYTES = 256 * 1024 * 1024

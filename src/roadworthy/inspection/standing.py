@@ -21,18 +21,11 @@ from roadworthy.inspection.ambiguity import (
     HARMLESS_BEFORE_MORE,
     refuse_ambiguous,
 )
+from roadworthy.inspection.encryption import require_plain, require_same
+from roadworthy.inspection.lexical import WHITE, spelt
 from roadworthy.inspection.refusals import FileRefused, Reason
 
-
-def spelt(text: str) -> bytes:
-    """A pattern of a name's letters, each of which may be written as `#` and its number."""
-    letters = "".join(f"(?:{letter}|(?i:#{ord(letter):02x}))" for letter in text)
-    return letters.encode()
-
-
-WHITE = rb"[\0\t\n\f\r ]"
-"""A pattern of white space (ISO 32000-1, 7.2.2). Comments may stand there too, and in no document
-that we know do: what they would hide here is refused."""
+_REFERENCE = re.compile(rb"[0-9]++%b++[0-9]++%b++R" % (WHITE, WHITE))
 _HEADER = re.compile(
     rb"(?<![0-9+\-.#\x80\xff])([0-9]{1,10})%b++([0-9]{1,10})%b++\Z" % (WHITE, WHITE)
 )
@@ -44,6 +37,9 @@ _AFTER_WORD = b"\0\t\n\f\r ()<>[]{}/%\x80\xff"
 _SPELT_HEADER = re.compile(
     rb"[\0\t\n\f\r 0-9](?:#6[fF](?:b|#62)(?:j|#6[aA])|o#62(?:j|#6[aA])|ob#6[aA])"
 )
+_ODD_ROOT = re.compile(
+    rb"/%b(?![A-Za-z0-9])(?!%b++%b)" % (spelt("Root"), WHITE, _REFERENCE.pattern)
+)
 _NULL = re.compile(WHITE + rb"*+(?:null|endobj)\b")
 _TRAILER = re.compile(rb"trailer" + WHITE + rb"*+(<<|[%\x80\xff])")
 _TABLE_PLACE = re.compile(rb"startxref[\t\n\r ]++[0-9]+(?:[\t\n\r %]|\Z)")
@@ -52,14 +48,11 @@ _OF_TABLES = frozenset({"/W", "/Root", "/Index", "/Encrypt"})
 _OF_OBJECTS = frozenset({"/First"})
 _STREAM = re.compile(rb"stream\r?\n")
 _ENDSTREAM = re.compile(WHITE + rb"*+endstream")
-_BEGINS = re.compile(b"/" + spelt("Root"))
-_ENCRYPTS = re.compile(
-    b"/%b(?:%b++([0-9]{1,10})%b|(?![A-Za-z]))" % (spelt("Encrypt"), WHITE, WHITE)
-)
 _PACKED_HEAD = re.compile(rb"[\0\t\n\f\r 0-9]*")
+_AMID_NUMBER = re.compile(rb"[0-9][0-9]")
 _NUMBERS = re.compile(rb"[0-9]+")
 _BY_REFERENCE = re.compile(rb"/(?:N|First|Type) [0-9]+ [0-9]+ R")
-_BY_REFERENCE_TOO = re.compile(rb"/(?:Filter|DecodeParms) [0-9]+ [0-9]+ R")
+_HARMLESS_REFERENCE = re.compile(rb"/(?:Length|Extends)%b++" % WHITE + _REFERENCE.pattern)
 
 MOST_OBJECTS = 100_000
 MOST_REVISIONS = 100
@@ -68,7 +61,6 @@ MOST_LISTED = 5 * MOST_OBJECTS
 MOST_PACKED_BYTES = 256 * 1024 * 1024
 _MOST_TRAILER_BYTES = _MOST_LINE = 64 * 1024
 _HIGHEST_NUMBER, _HIGHEST_GENERATION = 8_388_607, 65_535  # ISO 32000-1, annex C.2, and 7.5.4
-_CIPHERS = {4: (Name.V2, Name.AESV2), 5: (Name.AESV3,)}
 _PREDICTORS = frozenset({1, *range(10, 16)})
 
 _ROOT = b"<</Type/Catalog/Pages<</Type/Pages/Kids[]/Count 0>>>>"
@@ -97,7 +89,7 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
     """Every object and trailer that stands in `content`, which is that of `pdf`, and what streams
     of objects hold: as bytes, and object by object. Raises `FileRefused` where readers may differ.
     """
-    if _SPELT_HEADER.search(content):
+    if _SPELT_HEADER.search(content) or _ODD_ROOT.search(content):
         raise FileRefused(Reason.DAMAGED)
     revisions = _revisions(content)
     trailers, size = _trailers(content), 0
@@ -112,16 +104,16 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
             trailers.append(_dictionary_at(place.after, content))
         if holds_objects:
             _require_as_long_as_said(top, content, place.after)
-            packed = _unpacked(top)
+            packed = _unpacked(top, _dictionary_at(place.after, content))
             size += len(packed)
             if size > MOST_PACKED_BYTES:
                 raise FileRefused(Reason.TOO_LARGE)
             yield packed
             yield from _within(top, packed)
     for trailer, top in zip(trailers, _parsed(trailers, HARMLESS_BEFORE_MORE), strict=True):
-        _require_same_encryption(pdf, trailer, top)
+        require_same(pdf, trailer, top)
         yield Standing(None, top)
-    _require_one_encryption(pdf, revisions)
+    require_plain(pdf, content, [each[:2] for places in revisions.values() for each in places])
     table = content.rfind(b"startxref")  # where there is none, all look for the objects
     if table >= 0 and not _TABLE_PLACE.match(content, table):
         raise FileRefused(Reason.DAMAGED)
@@ -201,58 +193,6 @@ def _dictionary_at(start: int, content: mmap) -> bytes:
     return content[start : start + _MOST_TRAILER_BYTES].partition(b"stream")[0]
 
 
-def _require_one_encryption(pdf: Pdf, revisions: dict[int, list[_Place]]) -> None:
-    """Else others might decipher what is not to be read here."""
-    encryption = pdf.trailer.get("/Encrypt")
-    if encryption is None:
-        return
-    if len(revisions.get(encryption.objgen[0], ())) > 1 or not _is_plain(encryption):
-        raise FileRefused(Reason.DAMAGED)
-    if any(place.generation for places in revisions.values() for place in places):
-        raise FileRefused(Reason.DAMAGED)  # of which readers make different keys
-
-
-def _is_plain(encryption: Any) -> bool:
-    """Whether all readers decipher the same in the same way (ISO 32000-1, 7.6.5)."""
-    version, named = encryption.get("/V"), encryption.get("/StmF")
-    if encryption.get("/Filter") != Name.Standard:
-        return False
-    if version in {1, 2}:
-        return "/CF" not in encryption
-    filters = encryption.get("/CF")
-    if version not in _CIPHERS or not isinstance(filters, pikepdf.Dictionary):
-        return False
-    if not isinstance(named, Name) or named == Name.Identity or "/Identity" in filters:
-        return False
-    how = filters.get(str(named))
-    is_known = isinstance(how, pikepdf.Dictionary) and how.get("/CFM") in _CIPHERS[version]
-    return is_known and encryption.get("/StrF") == named
-
-
-def _require_same_encryption(pdf: Pdf, trailer: bytes, read: Any) -> None:
-    """Of a trailer that a reader can begin with, or that names one: with another encryption, or
-    none, it might see what is not seen here.
-    """
-    encryption = pdf.trailer.get("/Encrypt")
-    named = _ENCRYPTS.findall(trailer)
-    if not named and (encryption is None or not _BEGINS.search(trailer)):
-        return
-    if encryption is None or len(named) > 1 or _first_id(read) != _first_id(pdf.trailer):
-        raise FileRefused(Reason.DAMAGED)
-    if encryption.is_indirect:
-        is_same = named == [b"%d" % encryption.objgen[0]]
-    else:
-        is_same = named == [b""] and read["/Encrypt"].unparse() == encryption.unparse()
-    if not is_same:
-        raise FileRefused(Reason.DAMAGED)
-
-
-def _first_id(trailer: Any) -> bytes:
-    """From which, with the password, comes the key (ISO 32000-1, 7.6.3.3)."""
-    found = trailer.get("/ID") if isinstance(trailer, pikepdf.Dictionary) else None
-    return bytes(found[0]) if isinstance(found, pikepdf.Array) and len(found) else b""
-
-
 def _require_read(top: object, content: mmap | bytes, after: int) -> None:
     """qpdf makes nothing of what it cannot read; other readers may. Where there is nothing, as old
     writers left it, they do not.
@@ -326,10 +266,10 @@ def _require_as_long_as_said(stream: Stream, content: mmap, after: int) -> None:
         raise FileRefused(Reason.DAMAGED)
 
 
-def _unpacked(stream: Stream) -> bytes:
-    """What it holds, where every reader unpacks it alike."""
-    is_plain = not _BY_REFERENCE_TOO.search(_said(stream)) and "/DP" not in stream
-    if not is_plain or not _is_plainly_filtered(stream):
+def _unpacked(stream: Stream, dictionary: bytes) -> bytes:
+    """What it holds, where every reader unpacks it alike: how stands in its dictionary itself."""
+    referred = len(_REFERENCE.findall(dictionary)) - len(_HARMLESS_REFERENCE.findall(dictionary))
+    if referred or "/DP" in stream or not _is_plainly_filtered(stream):
         raise FileRefused(Reason.DAMAGED)
     try:
         return stream.read_bytes()
@@ -365,6 +305,8 @@ def _within(stream: Stream, packed: bytes) -> Iterator[Standing]:
     ends = [*starts, len(packed)]
     if (
         not _PACKED_HEAD.fullmatch(head)
+        or _AMID_NUMBER.match(packed, max(0, first - 1))
+        or any(number > _HIGHEST_NUMBER for number in numbers[::2])
         or len(numbers) < 2 * count
         or any(start >= end for start, end in pairwise(ends))
         or packed[first : starts[0] if starts else first].strip()
