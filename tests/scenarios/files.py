@@ -617,9 +617,7 @@ BESIDE_THE_TABLE = {
         b"8 0 obj\n<</Subtype/Form/Ref 9 0 R>>\nendobj\n",
         _stream_of_objects({9: b"<</F(a.pdf)/Page 0>>"}),
     ),
-    "JavaScript in its trailer": _after(
-        b"trailer\n<</Size 4/Root<</Pages 2 0 R/OpenAction<</JS(a)>>>>>>\n"
-    ),
+    "JavaScript in its trailer": _after(b"trailer\n<</Size 4/Root 1 0 R/Info<</JS(a)>>>>\n"),
     "a file": _after(
         b"1 0 obj\n<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles<<>>>>>>\nendobj\n"
     ),
