@@ -158,6 +158,7 @@ def test_a_database_that_somebody_takes_and_puts_a_copy_there(
 ) -> None:
     _, (driver, other) = drivers_of(data, 0, 2)
     client = connect(start(tmp_path, settings).url)
+    time.sleep(2)  # a service that has just begun may hold no file for a moment
     assert driver.send(client, "POST", FIELDS).status == 200
     for file in _take(data, tmp_path / "taken"):
         shutil.copy(file, data)
