@@ -97,12 +97,9 @@ def everything(pdf: Pdf, content: mmap) -> Iterator[Standing | bytes]:
         yield Standing(place.number, top)
         if not isinstance(top, Stream):
             continue
-        is_table, holds_objects = _is_typed(top, Name.XRef, _OF_TABLES), _holds_objects(top)
-        if is_table or holds_objects:
-            _require_plain_names(_dictionary_at(place.after, content))
-        if is_table:
+        if _is_typed(top, Name.XRef, _OF_TABLES):
             trailers.append(_dictionary_at(place.after, content))
-        if holds_objects:
+        if _holds_objects(top):
             _require_as_long_as_said(top, content, place.after)
             packed = _unpacked(top, _dictionary_at(place.after, content))
             size += len(packed)
@@ -189,8 +186,13 @@ def _is_after_comment(content: mmap, at: int) -> bool:
 
 
 def _dictionary_at(start: int, content: mmap) -> bytes:
-    """Of the stream that begins there."""
-    return content[start : start + _MOST_TRAILER_BYTES].partition(b"stream")[0]
+    """Of the stream that begins there. Names spelt in numbers, which not all readers know, are
+    refused.
+    """
+    dictionary = content[start : start + _MOST_TRAILER_BYTES].partition(b"stream")[0]
+    if _SPELT_NAME.search(dictionary):
+        raise FileRefused(Reason.DAMAGED)
+    return dictionary
 
 
 def _require_read(top: object, content: mmap | bytes, after: int) -> None:
@@ -233,7 +235,7 @@ def _opened(
 
 def _holds_objects(stream: Stream) -> bool:
     """Some readers ask for no type (ISO 32000-1, 7.5.7), and some see it where others do not."""
-    if _BY_REFERENCE.search(_said(stream)):
+    if _BY_REFERENCE.search(stream.stream_dict.unparse(resolved=True)):
         raise FileRefused(Reason.DAMAGED)
     return _is_typed(stream, Name.ObjStm, _OF_OBJECTS)
 
@@ -244,16 +246,6 @@ def _is_typed(stream: Stream, name: Name, keys: frozenset[str]) -> bool:
     if not is_typed and not keys.isdisjoint(stream.keys()):
         raise FileRefused(Reason.DAMAGED)
     return is_typed
-
-
-def _require_plain_names(dictionary: bytes) -> None:
-    """What is spelt in numbers, not all readers know."""
-    if _SPELT_NAME.search(dictionary):
-        raise FileRefused(Reason.DAMAGED)
-
-
-def _said(stream: Stream) -> bytes:
-    return stream.stream_dict.unparse(resolved=True)
 
 
 def _require_as_long_as_said(stream: Stream, content: mmap, after: int) -> None:
