@@ -31,7 +31,7 @@ from tests.support.drivers import FIELDS, Driver, new_driver, with_profile
 from tests.support.processes import children
 from tests.support.service import COMMAND, Service, environment, run
 from tests.support.tables import Tables, open_tables
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_for_first_jobs, wait_until
 
 Start = Callable[..., Service]
 Connect = Callable[[str], Client]
@@ -158,7 +158,8 @@ def test_a_database_that_somebody_takes_and_puts_a_copy_there(
 ) -> None:
     _, (driver, other) = drivers_of(data, 0, 2)
     client = connect(start(tmp_path, settings).url)
-    time.sleep(2)  # a service that has just begun may hold no file for a moment
+    with closing(open_tables(f"sqlite:///{data}/roadworthy.db")) as tables:
+        wait_for_first_jobs(tables)  # else theirs may be the write that is refused
     assert driver.send(client, "POST", FIELDS).status == 200
     for file in _take(data, tmp_path / "taken"):
         shutil.copy(file, data)

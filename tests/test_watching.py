@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from tests.support.processes import children
 from tests.support.scenario import error, hold_to_conventions
 from tests.support.service import Service
 from tests.support.tables import open_tables
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_for_first_jobs, wait_until
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -371,7 +370,7 @@ def test_jobs_are_counted_by_state(
         samples = read_metrics(client)["roadworthy_jobs"]
         return {sample.labels["state"]: sample.value for sample in samples}
 
-    wait_until(lambda: tables.rows("jobs")[0]["run_at"] > datetime.now(UTC), "it ran when new")
+    wait_for_first_jobs(tables)
     once_equal(counted, {"waiting": 1, "failing": 0, "running": 0, "dead": 0})
     now = tables.rows("jobs")[0]["run_at"]
     values = {"kind": "purge", "payload": "{}", "attempts": 12, "run_at": now}
